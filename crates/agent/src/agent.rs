@@ -1,0 +1,264 @@
+//! The agent of one run: what it is made of, and how it begins and ends.
+
+use crate::dentries::Dentries;
+use crate::junctions;
+use crate::lock;
+use crate::object::{Object, Objects};
+use crate::pending::Pending;
+use crate::tasks::Tasks;
+use crate::unix_sockets::UnixSockets;
+use mynah_cache::{Ident, Store};
+use mynah_intercept::Tid;
+use mynah_intercept::listener::Listener;
+use mynah_vfs::{Errno, Error, FileKind, Mount, Namespace, Op, Stat, VPath};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{self, AtFlags, CWD};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// What a run is to be.
+pub struct Config {
+    /// Its names.
+    pub namespace: Namespace,
+    /// Where placeholders go.
+    pub store: Store,
+    /// How long a call may wait for a server that does not answer, where a mount does not say.
+    pub timeout: Duration,
+    /// Whether a system call that nobody knows ends the program instead of failing.
+    pub strict_syscalls: bool,
+}
+
+/// A file whose changes could not be carried home.
+#[derive(Debug)]
+pub struct Lost {
+    /// Its name in the program's namespace.
+    pub name: String,
+    /// Why.
+    pub error: Error,
+    /// Where its content was put instead; `None` if not even that was possible.
+    pub rescued: Option<PathBuf>,
+}
+
+/// The agent of one run.
+pub struct Agent {
+    pub(crate) namespace: Arc<Namespace>,
+    /// The directories that only the namespace knows, as a mount.
+    pub(crate) junctions: Arc<Mount>,
+    pub(crate) objects: Objects,
+    pub(crate) tasks: Tasks,
+    pub(crate) dentries: Arc<Dentries>,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) unix_sockets: UnixSockets,
+    pub(crate) pending: Pending,
+    pub(crate) runtime: Handle,
+    /// The machine's own directories below which mounts lie.
+    pub(crate) above_mounts: HashSet<Ident>,
+    /// The device of /proc.
+    pub(crate) proc_dev: u64,
+    /// Whether directories of the machine's own appear under other names.
+    pub(crate) shows_local_mounts: bool,
+    pub(crate) strict_syscalls: bool,
+    /// Whether this agent may read programs that have closed themselves to their own user.
+    pub(crate) reads_any_memory: bool,
+    /// Unknown calls that were logged.
+    pub(crate) unknown: Mutex<HashSet<u32>>,
+    pub(crate) strict_violation: AtomicBool,
+    /// What to tell the user at the end.
+    pub(crate) notices: Mutex<Vec<String>>,
+    timeout: Duration,
+}
+
+impl Agent {
+    /// An agent that answers `listener`. Its waiting work runs on `runtime`.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn new(config: Config, listener: Arc<Listener>, runtime: &Handle) -> std::io::Result<Arc<Agent>> {
+        let dentries = Arc::new(Dentries::default());
+        let (objects, gone) = Objects::new(config.store, Arc::clone(&dentries));
+        let above_mounts = directories_above(&config.namespace);
+        let namespace = Arc::new(config.namespace);
+        let agent = Arc::new(Agent {
+            junctions: junctions::mount(&namespace),
+            namespace: Arc::clone(&namespace),
+            objects,
+            tasks: Tasks::default(),
+            dentries,
+            listener,
+            unix_sockets: UnixSockets::default(),
+            pending: Pending::default(),
+            runtime: runtime.clone(),
+            above_mounts,
+            proc_dev: fs::stat("/proc").map_or(0, |stat| stat.st_dev),
+            shows_local_mounts: namespace.mounts().any(|mount| mount.native),
+            strict_syscalls: config.strict_syscalls,
+            reads_any_memory: rustix::process::geteuid().is_root(),
+            unknown: Mutex::default(),
+            strict_violation: AtomicBool::new(false),
+            notices: Mutex::default(),
+            timeout: config.timeout,
+        });
+        runtime.spawn(Arc::clone(&agent).follow_writers(gone));
+        let watched = Arc::clone(&agent);
+        std::thread::Builder::new().name("changes".into()).spawn(move || watched.watch_changes())?;
+        runtime.spawn(Arc::clone(&agent).watch_callers());
+        Ok(agent)
+    }
+
+    /// Whether the program was ended for a system call that nobody knows.
+    #[must_use]
+    pub fn met_unknown_call(&self) -> bool {
+        self.strict_violation.load(Ordering::Acquire)
+    }
+
+    /// What went wrong in this run that the user can mend, a line each.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        lock(&self.notices).clone()
+    }
+
+    /// Waits for a mount's driver, but not for ever.
+    pub(crate) async fn ask<T>(&self, mount: &Mount, op: Op<'_, T>) -> Result<T, Error> {
+        let limit = mount.options.timeout.unwrap_or(self.timeout);
+        match tokio::time::timeout(limit, op).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::transient(
+                Errno::ETIMEDOUT,
+                format!("{}: no answer within {} s (--timeout sets how long)", mount.prefix, limit.as_secs()),
+            )),
+        }
+    }
+
+    /// Attributes of a name in a mount, from what was lately learned if that still holds. Of a name on the way only a
+    /// directory is believed, so that a link that has come to be there is seen.
+    pub(crate) async fn lstat_believed(
+        &self,
+        mount: &Mount,
+        path: &VPath,
+        last: bool,
+    ) -> Result<Stat, Error> {
+        let known = self.dentries.get(mount.driver_id, path);
+        if let Some(stat) = known.filter(|stat| last || stat.kind == FileKind::Directory) {
+            return Ok(stat);
+        }
+        let asked = self.dentries.moment();
+        let stat = self.ask(mount, mount.driver.lstat(path)).await?;
+        if stat.kind == FileKind::Directory {
+            self.dentries.put(asked, mount.driver_id, path.clone(), stat);
+        }
+        Ok(stat)
+    }
+
+    /// Carries home what is left by writers as they go, each file by itself: one server that hangs keeps no other waiting.
+    async fn follow_writers(self: Arc<Self>, mut gone: mpsc::UnboundedReceiver<Arc<Object>>) {
+        while let Some(object) = gone.recv().await {
+            let agent = Arc::clone(&self);
+            self.runtime.spawn(async move { object.left_by_writers(&agent.objects).await });
+        }
+    }
+
+    /// Looks at what was closed even when no program makes a trapped call, for as long as the process lives: a killed
+    /// program's data goes home at once.
+    fn watch_changes(&self) {
+        let closing = self.objects.store().changes().closing();
+        loop {
+            let mut poll = [PollFd::new(&closing, PollFlags::IN)];
+            match rustix::event::poll(&mut poll, None) {
+                Ok(_) => self.objects.drain(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return tracing::error!("cannot watch the cache: {errno}"),
+            }
+        }
+    }
+
+    /// Carries everything home at the end of the run, all files at once, until it is done or `enough` is. What cannot go is
+    /// saved beside the cache and named.
+    pub async fn settle(self: &Arc<Self>, enough: impl Future<Output = ()>) -> Vec<Lost> {
+        self.objects.drain();
+        let mut left: HashMap<u64, Arc<Object>> = self
+            .objects
+            .all()
+            .into_iter()
+            .filter(|object| object.is_missed())
+            .map(|one| (one.id, one))
+            .collect();
+        let mut going = JoinSet::new();
+        for object in left.values().map(Arc::clone) {
+            let agent = Arc::clone(self);
+            let carry = async move { (object.id, object.carry_home(&agent.objects).await) };
+            going.spawn_on(carry, &self.runtime);
+        }
+        let mut lost = Vec::new();
+        let all = async {
+            while let Some(one) = going.join_next().await {
+                // One that broke off is still among those that are left.
+                let Ok((id, result)) = one else { continue };
+                if let (Some(object), Err(error)) = (left.remove(&id), result) {
+                    lost.push(self.rescue(&object, error));
+                }
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            () = enough => {}
+        }
+        going.shutdown().await;
+        for object in left.values() {
+            let error =
+                Error::new(Errno::ECANCELED, "its server did not take it, and nobody waited any longer");
+            lost.push(self.rescue(object, error));
+        }
+        lost
+    }
+
+    fn rescue(&self, object: &Object, error: Error) -> Lost {
+        let name = object.shown().map_or_else(|| object.driver_path().to_string(), |shown| shown.to_string());
+        Lost { name, error, rescued: self.objects.store().rescue(&object.placeholder).ok() }
+    }
+
+    /// The last thing: takes the placeholders away.
+    pub fn remove_placeholders(&self) {
+        if let Err(error) = self.objects.store().clear() {
+            tracing::warn!("cannot remove the run's placeholders: {error}");
+        }
+    }
+
+    /// Whether a call number was met for the first time.
+    pub(crate) fn first_meeting(&self, number: u32) -> bool {
+        lock(&self.unknown).insert(number)
+    }
+
+    /// The program that the run begins with.
+    pub fn program_launched(&self, tid: Tid) {
+        self.tasks.launched(tid);
+    }
+
+    /// The task is gone, as far as anybody remembers it.
+    pub fn task_ended(&self, tid: Tid) {
+        self.tasks.forget(tid);
+    }
+}
+
+/// The machine's own directories on the way to each mount point.
+fn directories_above(namespace: &Namespace) -> HashSet<Ident> {
+    let mut above = HashSet::new();
+    let root = VPath::root();
+    for prefix in namespace.mounts().map(|mount| &mount.prefix).chain([&root]) {
+        let mut dir = Some(prefix.clone());
+        while let Some(path) = dir {
+            if let Ok(stat) = fs::statat(CWD, OsStr::from_bytes(path.as_bytes()), AtFlags::empty()) {
+                above.insert(Ident { dev: stat.st_dev, ino: stat.st_ino });
+            }
+            dir = path.parent();
+        }
+    }
+    above
+}

@@ -1,0 +1,81 @@
+//! What was lately learned of remote names, for as long as it may be believed.
+//!
+//! Two facts are kept, each for [`BELIEVED_FOR`]: that a name is a directory (so that walking a path does not ask for
+//! each component again), and the attributes that a listing brought (so that `ls -l` asks once, not once a file). What
+//! this Mynah changes itself is forgotten at once; what others change is seen within that time, and by every open, which
+//! always asks the server.
+
+use crate::lock;
+use mynah_vfs::{DriverId, FileKind, Stat, VPath};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a remote name's attributes are believed without asking again.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+
+/// Names kept at once: some 100 MiB at 400 bytes each would be too much, so an eighth of that.
+const NAMES_MAX: usize = 32 * 1024;
+
+/// When a server was asked, in changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(u64);
+
+#[derive(Default)]
+pub(crate) struct Dentries {
+    /// Counts what was forgotten: an answer that was asked for before a change may be older than it.
+    changes: AtomicU64,
+    known: Mutex<HashMap<(DriverId, VPath), (Instant, Stat)>>,
+}
+
+impl Dentries {
+    /// The attributes of a name that a listing brought, or a directory's from a walk.
+    pub(crate) fn get(&self, driver: DriverId, path: &VPath) -> Option<Stat> {
+        let mut known = lock(&self.known);
+        let key = (driver, path.clone());
+        let (at, stat) = known.get(&key)?;
+        if at.elapsed() > BELIEVED_FOR {
+            known.remove(&key);
+            return None;
+        }
+        Some(*stat)
+    }
+
+    /// To be taken before a server is asked, and given with the answer.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.changes.load(Ordering::Acquire))
+    }
+
+    /// Keeps what a listing or a walk brought, unless something changed since the server was asked.
+    pub(crate) fn put(&self, asked: Moment, driver: DriverId, path: VPath, stat: Stat) {
+        // What changes under one name of a file changes under all, and the others are not known.
+        if stat.kind != FileKind::Directory && stat.nlink > 1 {
+            return;
+        }
+        let mut known = lock(&self.known);
+        if self.changes.load(Ordering::Acquire) != asked.0 {
+            return;
+        }
+        if known.len() >= NAMES_MAX {
+            known.clear();
+        }
+        known.insert((driver, path), (Instant::now(), stat));
+    }
+
+    /// A name comes, goes or changes: it and its directory's attributes are forgotten.
+    pub(crate) fn forget(&self, driver: DriverId, path: &VPath) {
+        let mut known = lock(&self.known);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        known.remove(&(driver, path.clone()));
+        if let Some(parent) = path.parent() {
+            known.remove(&(driver, parent));
+        }
+    }
+
+    /// A directory goes or gets another name: all below it is forgotten too.
+    pub(crate) fn forget_tree(&self, driver: DriverId, path: &VPath) {
+        self.forget(driver, path);
+        lock(&self.known).retain(|(id, name), _| *id != driver || !path.contains(name));
+    }
+}

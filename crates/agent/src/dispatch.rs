@@ -1,0 +1,211 @@
+//! Receiving calls and performing what their handlers decide.
+
+use crate::agent::Agent;
+use crate::lock;
+use crate::outcome::{Call, ExecFile, Outcome, Waiting};
+use crate::syscalls::{i386, table};
+use mynah_cache::StoreError;
+use mynah_intercept::listener::{AddFd, Answer};
+use mynah_intercept::transient::{self, ExecOutcome, ExecPlan, TransientError};
+use mynah_intercept::{Abi, Notification, memory, pidfd::PidFd};
+use mynah_vfs::{Errno, Error, Retry};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+/// Notices for people that one run keeps.
+const NOTICES_MAX: usize = 8;
+
+impl Agent {
+    /// Answers calls until no program is left that could make one.
+    ///
+    /// What needs no waiting is answered here, on the thread that received it; the rest goes to the runtime.
+    pub fn serve(self: &Arc<Self>) {
+        let _runtime = self.runtime.enter();
+        loop {
+            match self.listener.recv() {
+                Ok(notification) => self.dispatch(&notification),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
+                Err(error) => {
+                    tracing::error!("the listener failed: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, notification: &Notification) {
+        if transient::is_own_call(notification) {
+            let _ = self.listener.resume(notification.id);
+            return;
+        }
+        if self.pending.reattach(notification) {
+            return;
+        }
+        self.objects.drain();
+        let outcome = self.decide(notification);
+        self.perform(notification, outcome);
+    }
+
+    fn decide(self: &Arc<Self>, notification: &Notification) -> Outcome {
+        let call = Call { agent: self, notification };
+        let number = notification.call.number;
+        match notification.call.abi {
+            Abi::Native => match table::row(number).and_then(|row| row.handler) {
+                Some(handler) => handler(call),
+                None => self.unknown_call(notification),
+            },
+            Abi::I386 => i386::answer(call),
+            // The x32 interface is compiled into few kernels and gone from most; its programs learn so at once.
+            Abi::X32 => Outcome::Errno(Errno::ENOSYS),
+        }
+    }
+
+    fn unknown_call(&self, notification: &Notification) -> Outcome {
+        let number = notification.call.number;
+        if self.first_meeting(number) {
+            tracing::warn!(
+                number,
+                tid = notification.tid.0,
+                "a system call that this Mynah does not know: ENOSYS"
+            );
+        }
+        if self.strict_syscalls {
+            self.strict_violation.store(true, Ordering::Release);
+            if let Ok(pidfd) = PidFd::open_thread(notification.tid) {
+                let _ = pidfd.kill(libc::SIGSYS);
+            }
+        }
+        Outcome::Errno(Errno::ENOSYS)
+    }
+
+    /// Does what a handler decided. A caller that is gone needs no answer, so failures to answer are of no interest.
+    pub(crate) fn perform(self: &Arc<Self>, notification: &Notification, outcome: Outcome) {
+        let id = notification.id;
+        match outcome {
+            Outcome::Resume => drop(self.listener.resume(id)),
+            Outcome::Value(value) => drop(self.listener.answer(id, Answer::Value(value))),
+            Outcome::Errno(errno) => self.fail(notification, errno),
+            Outcome::Fail(error) => {
+                self.note_for_people(&error);
+                log(notification, &error);
+                self.fail(notification, error.errno());
+            }
+            Outcome::Fill { to, bytes, value } => match memory::write(notification.tid, to, &bytes) {
+                Ok(()) => drop(self.listener.answer(id, Answer::Value(value))),
+                Err(_) => self.fail(notification, Errno::EFAULT),
+            },
+            Outcome::Install { fd, cloexec } => self.install(notification, fd, cloexec),
+            Outcome::ChangeDir(_) | Outcome::Exec(_) | Outcome::ResumeAndFail(_) => {
+                self.perform_by_ptrace(*notification, outcome);
+            }
+            Outcome::Wait(waiting) => self.begin_waiting(notification, waiting),
+        }
+    }
+
+    /// What the user can mend, by an option of the next run, is told at the end of this one.
+    fn note_for_people(&self, error: &Error) {
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<StoreError>());
+        if let Some(StoreError::TooBig { .. } | StoreError::NoSpace { .. }) = cause {
+            let mut notices = lock(&self.notices);
+            let notice = error.to_string();
+            if notices.len() < NOTICES_MAX && !notices.contains(&notice) {
+                notices.push(notice);
+            }
+        }
+    }
+
+    pub(crate) fn fail(&self, notification: &Notification, errno: Errno) {
+        drop(self.listener.answer(notification.id, Answer::Errno(errno.raw())));
+    }
+
+    /// Two calls rather than one that also answers: our own copy must be closed before the program goes on, or a lock
+    /// would outlive its holder and a FIFO its last writer.
+    fn install(&self, notification: &Notification, fd: OwnedFd, cloexec: bool) {
+        let how = AddFd { cloexec, at: None, answer: false };
+        let added = self.listener.add_fd(notification.id, fd.as_fd(), how);
+        drop(fd);
+        match added {
+            Ok(number) => drop(self.listener.answer(notification.id, Answer::Value(i64::from(number)))),
+            // EMFILE: the program's own limit.
+            Err(error) => self.fail(notification, Errno::of_io(&error)),
+        }
+    }
+
+    /// Looks once whether the answer is there already; only what really waits changes threads.
+    fn begin_waiting(self: &Arc<Self>, notification: &Notification, mut waiting: Waiting) {
+        let mut context = Context::from_waker(Waker::noop());
+        match waiting.as_mut().poll(&mut context) {
+            Poll::Ready(outcome) => self.perform(notification, outcome),
+            Poll::Pending => self.attend(notification, waiting),
+        }
+    }
+
+    /// What only the program itself can do is done by it, stopped for a moment, on a thread that may block.
+    fn perform_by_ptrace(self: &Arc<Self>, notification: Notification, outcome: Outcome) {
+        let agent = Arc::clone(self);
+        self.runtime.spawn_blocking(move || {
+            let result = match outcome {
+                Outcome::ChangeDir(dir) => agent.change_dir(&notification, &dir),
+                Outcome::Exec(file) => agent.exec(&notification, file),
+                Outcome::ResumeAndFail(errno) => agent.resume_and_fail(&notification, errno),
+                other => return agent.perform(&notification, other),
+            };
+            if let Err(error) = result {
+                agent.not_by_ptrace(&notification, &error);
+            }
+        });
+    }
+
+    fn change_dir(&self, notification: &Notification, dir: &OwnedFd) -> Result<(), TransientError> {
+        let how = AddFd { cloexec: true, at: None, answer: false };
+        let number = self.listener.add_fd(notification.id, dir.as_fd(), how).map_err(TransientError::Os)?;
+        self.tasks.directory_changes(notification.tid);
+        let args = [number as u64, 0, 0, 0, 0, 0];
+        transient::replace_call_closing(&self.listener, notification, libc::SYS_fchdir as u64, args, number)?;
+        self.tasks.forget_directories();
+        Ok(())
+    }
+
+    fn exec(&self, notification: &Notification, file: ExecFile) -> Result<(), TransientError> {
+        let plan = ExecPlan {
+            file: file.file.as_os_str().as_bytes().to_vec(),
+            argv: file.argv,
+            shown: file.shown,
+            close_on_failure: Vec::new(),
+        };
+        match transient::exec(&self.listener, notification, &plan)? {
+            ExecOutcome::Done => self.tasks.forget(notification.tid),
+            ExecOutcome::Failed(errno) => tracing::debug!(errno, "an exec of a remote program failed"),
+        }
+        Ok(())
+    }
+
+    /// A close that the kernel performs and that fails all the same: the descriptor goes, the error is told.
+    fn resume_and_fail(&self, notification: &Notification, errno: Errno) -> Result<(), TransientError> {
+        transient::perform_call_failing(&self.listener, notification, errno.raw())
+    }
+
+    fn not_by_ptrace(&self, notification: &Notification, error: &TransientError) {
+        let errno = match error {
+            TransientError::Gone => return,
+            TransientError::Traced => Errno::EPERM,
+            TransientError::Os(error) => Errno::of_io(error),
+        };
+        tracing::warn!(tid = notification.tid.0, "cannot act inside the program for a moment: {error:?}");
+        self.fail(notification, errno);
+    }
+}
+
+/// The one place where a failed call is logged.
+fn log(notification: &Notification, error: &Error) {
+    let name = table::row(notification.call.number).map_or("a call", |row| row.name);
+    let tid = notification.tid.0;
+    match error.retry() {
+        Retry::Later => tracing::warn!(tid, call = name, "{error}"),
+        Retry::Never => tracing::debug!(tid, call = name, "{error}"),
+    }
+}

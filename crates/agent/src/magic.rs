@@ -1,0 +1,137 @@
+//! What `/proc` tells of hosted objects: the links that lead to them, and the texts that name their placeholders.
+
+use crate::object::Object;
+use crate::tasks::Task;
+use mynah_cache::Ident;
+use mynah_intercept::Tid;
+use mynah_vfs::VPath;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+/// Where a path below `/proc` leads.
+pub(crate) enum Target {
+    /// Through the first `used` components to an object.
+    Object { object: Arc<Object>, used: usize },
+    /// To something of the kernel's.
+    Kernel,
+}
+
+/// The links of a task's directory that lead to whatever it has open, runs or stands in.
+fn link_length(entries: &[Vec<u8>]) -> Option<usize> {
+    match entries {
+        [name, ..] if matches!(name.as_slice(), b"cwd" | b"exe" | b"root") => Some(1),
+        [name, _number, ..] if matches!(name.as_slice(), b"fd" | b"map_files") => Some(2),
+        _ => None,
+    }
+}
+
+/// Splits `components` (below `/proc`) into the task that they name and how many they took.
+fn task_of(task: &Task, components: &[Vec<u8>]) -> Option<(Task, usize)> {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
+    let first = components.first()?;
+    let (tid, used) = match first.as_slice() {
+        b"self" | b"thread-self" => (task.tid.0, 1),
+        text => (number(text)?, 1),
+    };
+    let named = |tid| Task { agent: Arc::clone(&task.agent), tid: Tid(tid) };
+    match &components[used..] {
+        [word, thread, ..] if word == b"task" => Some((named(number(thread)?), used + 2)),
+        _ => Some((named(tid), used)),
+    }
+}
+
+fn text_of(components: &[Vec<u8>]) -> Option<&str> {
+    let last = components.last()?;
+    std::str::from_utf8(last).ok()
+}
+
+/// Where the components below `/proc` lead.
+pub(crate) fn target(task: &Task, components: &[Vec<u8>]) -> Target {
+    find(task, components).unwrap_or(Target::Kernel)
+}
+
+fn find(task: &Task, components: &[Vec<u8>]) -> Option<Target> {
+    if task.agent.objects.is_empty() {
+        return None;
+    }
+    let (owner, link, used) = link_of(task, components)?;
+    let object = owner.object_of_link(&owner.proc(&link))?;
+    Some(Target::Object { object, used })
+}
+
+/// The task whose link the components name, the link's name in its directory, and how many components that took.
+fn link_of(task: &Task, components: &[Vec<u8>]) -> Option<(Task, String, usize)> {
+    let (owner, used) = task_of(task, components)?;
+    let entries = &components[used..];
+    let length = link_length(entries)?;
+    let link = match length {
+        1 => text_of(&entries[..1])?.to_owned(),
+        _ => format!("{}/{}", text_of(&entries[..1])?, text_of(&entries[..2])?),
+    };
+    Some((owner, link, used + length))
+}
+
+/// The name in the namespace of what a link leads to, if it is a file of the machine's own that a mount shows elsewhere.
+pub(crate) fn local_name(task: &Task, components: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let (owner, link, used) = link_of(task, components)?;
+    if used != components.len() {
+        return None;
+    }
+    let text = std::fs::read_link(owner.proc(&link)).ok()?;
+    let native = VPath::normal(text.as_os_str().as_bytes()).filter(|_| text.is_absolute())?;
+    Some(task.agent.namespace.shown_as(&native)?.as_bytes().to_vec())
+}
+
+/// The path of a file of `/proc` as the agent has to spell it to mean the caller's.
+pub(crate) fn spelled_for_agent(task: &Task, components: &[Vec<u8>]) -> Option<(Task, Vec<Vec<u8>>)> {
+    let (owner, used) = task_of(task, components)?;
+    Some((owner, components[used..].to_vec()))
+}
+
+/// Texts of `/proc` that name mapped files.
+pub(crate) fn names_mappings(entry: &[u8]) -> bool {
+    matches!(entry, b"maps" | b"smaps" | b"numa_maps")
+}
+
+/// Puts the names that programs know in place of the placeholders' in a text such as `/proc/PID/maps`. `None` if there
+/// are none in it.
+pub(crate) fn without_placeholders(task: &Task, text: &[u8]) -> Option<Vec<u8>> {
+    let dir = task.agent.objects.store().dir().as_os_str().as_bytes();
+    if !contains(text, dir) {
+        return None;
+    }
+    let mut told = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&b| b == b'\n') {
+        match find_in(line, dir) {
+            Some(at) => {
+                told.extend_from_slice(&line[..at]);
+                told.extend_from_slice(&shown_name(task, line, at));
+            }
+            None => told.extend_from_slice(line),
+        }
+    }
+    Some(told)
+}
+
+/// What to show for the placeholder path that begins at `at` in a line, with what follows it.
+fn shown_name(task: &Task, line: &[u8], at: usize) -> Vec<u8> {
+    let end = line[at..].iter().position(|&b| b == b'\n' || b == b' ').map_or(line.len(), |n| at + n);
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&line[at..end]));
+    let ident = std::fs::metadata(path).ok().map(|meta| {
+        use std::os::unix::fs::MetadataExt;
+        Ident { dev: meta.dev(), ino: meta.ino() }
+    });
+    let object = ident.and_then(|ident| task.agent.objects.by_ident(ident));
+    let shown = object.and_then(|object| object.shown());
+    let mut told = shown.map_or_else(|| b"(deleted)".to_vec(), |shown| shown.as_bytes().to_vec());
+    told.extend_from_slice(&line[end..]);
+    told
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    find_in(text, part).is_some()
+}
+
+fn find_in(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}

@@ -1,0 +1,429 @@
+//! Remote objects that programs have open: what each placeholder stands for.
+//!
+//! An object is found by the device and inode of its placeholder, which is how the kernel tells what a descriptor, a
+//! working directory or a mapping refers to. So dup, fork, exec and descriptor passing need no books. On the remote side it
+//! is known by its driver and the identity that the driver gives.
+
+use crate::content::Content;
+use crate::dentries::Dentries;
+use crate::lock;
+use mynah_cache::{Ident, Placeholder, Store, StoreError, Watched};
+use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, Mount, Stat, VPath};
+use rustix::fs;
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// One remote object with its placeholder.
+pub(crate) struct Object {
+    /// Its number in this run.
+    pub(crate) id: u64,
+    /// The mount through which it was first opened.
+    pub(crate) mount: Arc<Mount>,
+    /// Its identity at its driver.
+    pub(crate) file_id: FileId,
+    /// Its kind.
+    pub(crate) kind: FileKind,
+    /// What stands for it here.
+    pub(crate) placeholder: Placeholder,
+    /// Where it is at the server, and what the server last said of it.
+    pub(crate) remote: Mutex<Remote>,
+    /// Its content and how far that is in step with the server.
+    pub(crate) content: Mutex<Content>,
+    /// Held by whoever moves content to or from the server: once for all who ask.
+    pub(crate) moving: tokio::sync::Mutex<()>,
+    /// What a program that reads the directory has been shown.
+    pub(crate) listing: Mutex<Listing>,
+    /// When it was last opened, in opens of the run.
+    opened: AtomicU64,
+}
+
+/// An object's place at its server.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    /// Its last known name, as a path of its driver.
+    pub(crate) path: VPath,
+    /// Whether that name still is one: an open file may outlive its names.
+    pub(crate) linked: bool,
+    /// Attributes as the server last told them.
+    pub(crate) stat: Stat,
+}
+
+/// A directory's entries in a lasting order: a name keeps its position for as long as somebody may be reading, so that
+/// telldir and seekdir hold while entries come and go.
+#[derive(Default)]
+pub(crate) struct Listing {
+    /// Positions in use, ascending.
+    pub(crate) entries: Vec<Listed>,
+    /// The last position given.
+    pub(crate) last: u64,
+    /// The inode of the directory above.
+    pub(crate) parent: u64,
+}
+
+/// One entry that was shown.
+pub(crate) struct Listed {
+    pub(crate) position: u64,
+    pub(crate) name: Vec<u8>,
+    pub(crate) ino: u64,
+    pub(crate) kind: Option<FileKind>,
+}
+
+impl Object {
+    /// Its name in the program's namespace, as far as it has one.
+    pub(crate) fn shown(&self) -> Option<VPath> {
+        let remote = lock(&self.remote);
+        remote.linked.then(|| self.mount.shown(&remote.path)).flatten()
+    }
+
+    /// Its name at its driver.
+    pub(crate) fn driver_path(&self) -> VPath {
+        lock(&self.remote).path.clone()
+    }
+
+    /// Its attributes: the server's, with what was changed here and is not yet there.
+    pub(crate) fn stat(&self) -> Stat {
+        self.stat_with(rustix::fs::stat(&self.placeholder.path).ok())
+    }
+
+    /// [`Object::stat`], with the placeholder's attributes as a descriptor of it tells them: it may have no name any more.
+    pub(crate) fn stat_with(&self, here: Option<rustix::fs::Stat>) -> Stat {
+        let Remote { mut stat, linked, .. } = lock(&self.remote).clone();
+        self.overlay_with(&mut stat, here);
+        if !linked {
+            stat.nlink = 0;
+        }
+        stat
+    }
+
+    fn key(&self) -> (DriverId, FileId) {
+        (self.mount.driver_id, self.file_id)
+    }
+}
+
+/// A moment, in opens of the run.
+#[derive(Clone, Copy)]
+pub(crate) struct Opens(u64);
+
+/// All objects of the run.
+pub(crate) struct Objects {
+    store: Store,
+    dentries: Arc<Dentries>,
+    tables: Mutex<Tables>,
+    count: AtomicUsize,
+    /// Whether any object was ever opened for writing: until then no descriptor needs to be looked at when it closes.
+    written_to: AtomicBool,
+    draining: Mutex<()>,
+    /// Bytes of content that are placed, and counts the opens.
+    placed: AtomicU64,
+    opens: AtomicU64,
+    /// Objects whose last writer has gone.
+    left: mpsc::UnboundedSender<Arc<Object>>,
+}
+
+#[derive(Default)]
+struct Tables {
+    by_ident: HashMap<Ident, Arc<Object>>,
+    by_file: HashMap<(DriverId, FileId), Arc<Object>>,
+    by_path: HashMap<(DriverId, VPath), Arc<Object>>,
+    by_id: HashMap<u64, Arc<Object>>,
+    next: u64,
+}
+
+impl Objects {
+    /// An empty table over a store. Objects whose last writer has gone come out of the returned end.
+    pub(crate) fn new(
+        store: Store,
+        dentries: Arc<Dentries>,
+    ) -> (Objects, mpsc::UnboundedReceiver<Arc<Object>>) {
+        let (left, gone) = mpsc::unbounded_channel();
+        let objects = Objects {
+            store,
+            dentries,
+            tables: Mutex::default(),
+            count: AtomicUsize::new(0),
+            written_to: AtomicBool::new(false),
+            draining: Mutex::default(),
+            placed: AtomicU64::new(0),
+            opens: AtomicU64::new(0),
+            left,
+        };
+        (objects, gone)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is remembered of names, and void when a file changes at its server.
+    pub(crate) fn dentries(&self) -> &Dentries {
+        &self.dentries
+    }
+
+    /// Whether no remote object was ever opened: then nothing here needs looking at.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether closing a descriptor may have to carry something home.
+    pub(crate) fn any_written_to(&self) -> bool {
+        self.written_to.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_writing(&self) {
+        self.written_to.store(true, Ordering::Release);
+    }
+
+    /// The object that an open file stands for.
+    pub(crate) fn of_descriptor(&self, fd: &OwnedFd) -> Option<Arc<Object>> {
+        let stat = fs::fstat(fd).ok()?;
+        self.by_ident(Ident { dev: stat.st_dev, ino: stat.st_ino })
+    }
+
+    pub(crate) fn by_ident(&self, ident: Ident) -> Option<Arc<Object>> {
+        if ident.dev != self.store.dev() {
+            return None;
+        }
+        lock(&self.tables).by_ident.get(&ident).cloned()
+    }
+
+    /// Whether a path that the kernel tells may be one of ours. By text, so only a reason to look closer.
+    pub(crate) fn may_be_hosted(&self, path: &[u8]) -> bool {
+        !self.is_empty() && path.starts_with(self.store.dir().as_os_str().as_bytes())
+    }
+
+    /// The open object that a server's answer is about. An identity that was given again, after the end of the file that
+    /// had it, is not that file.
+    pub(crate) fn by_file(&self, driver: DriverId, stat: &Stat) -> Option<Arc<Object>> {
+        if self.is_empty() {
+            return None;
+        }
+        let object = lock(&self.tables).by_file.get(&(driver, stat.id)).cloned()?;
+        (object.kind == stat.kind && lock(&object.remote).linked).then_some(object)
+    }
+
+    /// The object for what the driver just told of, made if it is new.
+    pub(crate) fn get(&self, mount: &Arc<Mount>, path: &VPath, stat: &Stat) -> Result<Arc<Object>, Error> {
+        let key = (mount.driver_id, stat.id);
+        let mut tables = lock(&self.tables);
+        if let Some(object) = tables.by_file.get(&key) {
+            let object = Arc::clone(object);
+            if object.kind == stat.kind && mount.driver.capabilities().stable_ids {
+                let mut remote = lock(&object.remote);
+                // An identity that was given again to a new file after the old one's end is not the old file.
+                if remote.linked {
+                    remote.stat.nlink = stat.nlink;
+                    remote.path = path.clone();
+                    drop(remote);
+                    object.opened.store(self.opens.fetch_add(1, Ordering::AcqRel), Ordering::Release);
+                    tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
+                    return Ok(object);
+                }
+            }
+        }
+        let placeholder = match stat.kind {
+            FileKind::Directory => self.store.directory(),
+            FileKind::Fifo => self.store.fifo(),
+            _ => self.store.file(0),
+        }
+        .map_err(store_error)?;
+        tables.next += 1;
+        let object = Arc::new(Object {
+            id: tables.next,
+            mount: Arc::clone(mount),
+            file_id: stat.id,
+            kind: stat.kind,
+            remote: Mutex::new(Remote { path: path.clone(), linked: true, stat: *stat }),
+            content: Mutex::default(),
+            moving: tokio::sync::Mutex::default(),
+            listing: Mutex::default(),
+            opened: AtomicU64::new(self.opens.fetch_add(1, Ordering::AcqRel)),
+            placeholder,
+        });
+        tables.by_ident.insert(object.placeholder.ident, Arc::clone(&object));
+        tables.by_file.insert(object.key(), Arc::clone(&object));
+        tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
+        tables.by_id.insert(object.id, Arc::clone(&object));
+        self.count.fetch_add(1, Ordering::AcqRel);
+        Ok(object)
+    }
+
+    /// To be taken before a server is asked to take a name away, and given to [`Objects::unlinked`].
+    pub(crate) fn moment(&self) -> Opens {
+        Opens(self.opens.load(Ordering::Acquire))
+    }
+
+    /// A name was given to another object or taken away at the server: the object that had it may live on, unnamed. One that
+    /// was opened since the server was asked may have got the name afterwards, and is left alone.
+    pub(crate) fn unlinked(&self, asked: Opens, driver: DriverId, path: &VPath) {
+        if self.is_empty() {
+            return;
+        }
+        let object = {
+            let mut tables = lock(&self.tables);
+            let name = (driver, path.clone());
+            let older = |found: &&Arc<Object>| found.opened.load(Ordering::Acquire) < asked.0;
+            let Some(object) = tables.by_path.get(&name).filter(older).cloned() else { return };
+            tables.by_path.remove(&name);
+            object
+        };
+        {
+            let mut remote = lock(&object.remote);
+            let last = remote.stat.nlink <= 1 || object.kind == FileKind::Directory;
+            if !last {
+                remote.stat.nlink -= 1;
+                return;
+            }
+            if remote.path != *path {
+                return;
+            }
+            remote.linked = false;
+        }
+        // With a writer at work our books alone do not decide that nobody will miss it.
+        if lock(&object.content).writer.is_none() {
+            self.retire(&object);
+        }
+    }
+
+    /// Nobody is to find this object any more: its file has no name, or is another by now, or others need its room. Whoever
+    /// has it open keeps it. What was written through it must be home, or be for nobody.
+    pub(crate) fn retire(&self, object: &Arc<Object>) {
+        {
+            let mut tables = lock(&self.tables);
+            let is_it = |found: Option<&Arc<Object>>| found.is_some_and(|found| Arc::ptr_eq(found, object));
+            if is_it(tables.by_file.get(&object.key())) {
+                tables.by_file.remove(&object.key());
+                self.placed.fetch_sub(object.room(), Ordering::AcqRel);
+            }
+            let name = (object.mount.driver_id, object.driver_path());
+            if is_it(tables.by_path.get(&name)) {
+                tables.by_path.remove(&name);
+            }
+        }
+        // One that can still be written keeps its name: its content is read by it when it goes home.
+        if object.was_writable() && lock(&object.content).writer.is_some() {
+            return;
+        }
+        self.note_writing();
+        match self.store.changes().watch_end(&object.placeholder.path, object.id) {
+            Ok(()) => self.store.remove(&object.placeholder),
+            // It stays until the end of the run.
+            Err(errno) => tracing::debug!("cannot watch a placeholder for its end: {errno}"),
+        }
+    }
+
+    /// The last descriptor of a retired object is gone.
+    fn forget(&self, id: u64) {
+        let mut tables = lock(&self.tables);
+        let Some(object) = tables.by_id.remove(&id) else { return };
+        let ident = object.placeholder.ident;
+        // The inode may have been given to another placeholder before this was told.
+        if tables.by_ident.get(&ident).is_some_and(|found| found.id == id) {
+            tables.by_ident.remove(&ident);
+        }
+    }
+
+    /// Makes room for `size` more bytes by retiring what was not opened for longest, is at home and complete.
+    pub(crate) fn make_room(&self, size: u64) {
+        self.placed.fetch_add(size, Ordering::AcqRel);
+        if self.placed.load(Ordering::Acquire) <= self.store.limit() {
+            return;
+        }
+        let mut candidates: Vec<Arc<Object>> = lock(&self.tables).by_file.values().cloned().collect();
+        candidates.retain(|object| object.kind == FileKind::Regular && object.is_idle());
+        candidates.sort_by_key(|object| object.opened.load(Ordering::Acquire));
+        for object in candidates {
+            if self.placed.load(Ordering::Acquire) <= self.store.limit() {
+                return;
+            }
+            self.retire(&object);
+        }
+    }
+
+    /// A name changed at the server, with all that lies below it.
+    pub(crate) fn renamed(&self, driver: DriverId, old: &VPath, new: &VPath) {
+        if self.is_empty() {
+            return;
+        }
+        let mut tables = lock(&self.tables);
+        let moved: Vec<VPath> = tables
+            .by_path
+            .keys()
+            .filter(|(id, path)| *id == driver && old.contains(path))
+            .map(|(_, path)| path.clone())
+            .collect();
+        for path in moved {
+            let Some(object) = tables.by_path.remove(&(driver, path.clone())) else { continue };
+            let Some(below) = path.below(old) else { continue };
+            let now = new.join(&below);
+            lock(&object.remote).path = now.clone();
+            tables.by_path.insert((driver, now), object);
+        }
+    }
+
+    /// Two names changed places at the server, each with all that lies below it.
+    pub(crate) fn exchanged(&self, driver: DriverId, one: &VPath, other: &VPath) {
+        // No server has a name like this: it only keeps the two apart while they pass each other.
+        let aside = VPath::root().child(b"\xff exchanged \xff");
+        self.renamed(driver, one, &aside);
+        self.renamed(driver, other, one);
+        self.renamed(driver, &aside, other);
+    }
+
+    /// Takes note of what programs did to placeholders since the last time. The kernel queues these events before the
+    /// calls that caused them return, so after this the agent knows all that was written before.
+    pub(crate) fn drain(&self) {
+        if !self.any_written_to() {
+            return;
+        }
+        // One at a time: an event that another thread has read and not yet noted would not be known here.
+        let _draining = lock(&self.draining);
+        let drained = self.store.changes().drain(|event| match event {
+            Watched::Written(id) => {
+                if let Some(object) = self.by_id(id) {
+                    lock(&object.content).written = true;
+                }
+            }
+            Watched::ClosedAfterWrite(id) => {
+                if let Some(object) = self.by_id(id) {
+                    // The receiver is gone only when the run is over and all objects are settled one by one.
+                    let _ = self.left.send(object);
+                }
+            }
+            Watched::Gone(id) => self.forget(id),
+            Watched::Overflow => {
+                for object in self.all() {
+                    if lock(&object.content).writer.is_some() {
+                        lock(&object.content).written = true;
+                        let _ = self.left.send(object);
+                    }
+                }
+            }
+        });
+        if let Err(errno) = drained {
+            tracing::error!("cannot read what was written to the cache: {errno}");
+        }
+    }
+
+    fn by_id(&self, id: u64) -> Option<Arc<Object>> {
+        lock(&self.tables).by_id.get(&id).cloned()
+    }
+
+    /// Every object.
+    pub(crate) fn all(&self) -> Vec<Arc<Object>> {
+        lock(&self.tables).by_id.values().cloned().collect()
+    }
+}
+
+/// What a program sees when there can be no placeholder, and what the log says of it.
+pub(crate) fn store_error(error: StoreError) -> Error {
+    let errno = match &error {
+        StoreError::TooBig { .. } => Errno::EFBIG,
+        StoreError::NoSpace { .. } => Errno::ENOSPC,
+        StoreError::Os(_, _, cause) => Errno::of_io(cause),
+    };
+    Error::new(errno, format!("the cache: {error}")).caused_by(error)
+}

@@ -1,0 +1,461 @@
+//! Changing attributes, and extended ones.
+
+use super::path_call::{PathArg, follow_unless, on_path};
+use crate::object::{Object, Objects};
+use crate::outcome::{Call, Outcome};
+use crate::resolve::{Last, Spot};
+use crate::tasks::Task;
+use mynah_intercept::{Tid, UserPtr, memory};
+use mynah_vfs::{Errno, Error, FileKind, NewTime, SetAttrs, Stat, Time, VPath, XattrHow};
+use std::sync::Arc;
+use syscalls::Sysno;
+
+impl Task {
+    /// Changes attributes at the server, and what is remembered and shown here with them. What was written before and is not
+    /// yet home goes first: its own time must not come over the one that is set.
+    async fn set_attrs_at(&self, spot: &Spot, attrs: SetAttrs) -> Result<(), Error> {
+        spot.writable()?;
+        let stat = self.stat_at(spot).await?;
+        let agent = &self.agent;
+        let object = agent.objects.by_file(spot.mount.driver_id, &stat);
+        let Some(object) = object else {
+            agent.ask(&spot.mount, spot.mount.driver.set_attrs(&spot.path, attrs)).await?;
+            self.name_changed(spot);
+            return Ok(());
+        };
+        object.carry_home(&agent.objects).await?;
+        let _moving = object.moving.lock().await;
+        agent.ask(&spot.mount, spot.mount.driver.set_attrs(&spot.path, attrs)).await?;
+        self.name_changed(spot);
+        let stat = agent.ask(&spot.mount, spot.mount.driver.lstat(&spot.path)).await?;
+        object.follow(&agent.objects, &stat, attrs)
+    }
+
+    /// The same for an open object: through its open file if it has one, which needs no name.
+    async fn set_attrs_of(&self, object: &Arc<Object>, attrs: SetAttrs) -> Result<(), Error> {
+        if object.mount.options.read_only {
+            return Err(Errno::EROFS.into());
+        }
+        let agent = &self.agent;
+        object.carry_home(&agent.objects).await?;
+        let _moving = object.moving.lock().await;
+        let writer = crate::lock(&object.content).writer.clone();
+        let path = object.driver_path();
+        let stat = if let Some(file) = writer {
+            agent.ask(&object.mount, file.set_attrs(attrs)).await?;
+            agent.ask(&object.mount, file.stat()).await?
+        } else {
+            if object.shown().is_none() {
+                return Err(Error::new(Errno::ESTALE, format!("{path} has no name at the server any more")));
+            }
+            agent.ask(&object.mount, object.mount.driver.set_attrs(&path, attrs)).await?;
+            agent.ask(&object.mount, object.mount.driver.lstat(&path)).await?
+        };
+        agent.dentries.forget(object.mount.driver_id, &path);
+        object.follow(&agent.objects, &stat, attrs)
+    }
+}
+
+impl Object {
+    /// Shows what was just changed at the server.
+    fn follow(&self, objects: &Objects, stat: &Stat, attrs: SetAttrs) -> Result<(), Error> {
+        if attrs.size.is_some() && self.kind == FileKind::Regular {
+            return self.resized(objects, stat);
+        }
+        if attrs.mtime.is_some() && self.kind == FileKind::Regular {
+            return self.dated(objects, stat);
+        }
+        crate::lock(&self.remote).stat = *stat;
+        Ok(())
+    }
+}
+
+fn set(call: Call<'_>, arg: PathArg, attrs: SetAttrs) -> Outcome {
+    on_path(call, arg, move |task, spot| async move {
+        task.set_attrs_at(&spot, attrs).await.map(|()| Outcome::DONE)
+    })
+}
+
+fn set_of_descriptor(call: Call<'_>, attrs: SetAttrs) -> Outcome {
+    let task = call.task();
+    let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
+    Outcome::wait(async move { task.set_attrs_of(&object, attrs).await.map(|()| Outcome::DONE).into() })
+}
+
+/// Whether a call with flags means the descriptor itself.
+fn names_descriptor(call: Call<'_>, flags: u32) -> bool {
+    flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty())
+}
+
+/// The two flags that these calls know.
+fn has_unknown_flags(flags: u32) -> bool {
+    flags & !((libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) as u32) != 0
+}
+
+fn mode(bits: u32) -> SetAttrs {
+    SetAttrs { mode: Some(bits & 0o7777), ..SetAttrs::default() }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn chmod(call: Call<'_>) -> Outcome {
+    set(call, PathArg::cwd(0, Last::Follow), mode(call.bits(1)))
+}
+
+pub(super) fn fchmod(call: Call<'_>) -> Outcome {
+    set_of_descriptor(call, mode(call.bits(1)))
+}
+
+/// fchmodat(2), whose system call has no flags, and fchmodat2(2).
+pub(super) fn fchmodat(call: Call<'_>) -> Outcome {
+    let flags = if call.notification.call.number == Sysno::fchmodat2 as u32 { call.bits(3) } else { 0 };
+    if has_unknown_flags(flags) {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    let attrs = mode(call.bits(2));
+    if names_descriptor(call, flags) {
+        return set_of_descriptor(call, attrs);
+    }
+    let last = follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
+    on_path(call, PathArg::at(call, 0, 1, last), move |task, spot| async move {
+        if task.stat_at(&spot).await?.kind == FileKind::Symlink {
+            // Linux has no modes of links (fchmodat(2)).
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        task.set_attrs_at(&spot, attrs).await.map(|()| Outcome::DONE)
+    })
+}
+
+/// Owner and group; all bits set means that one stays.
+fn owner(uid: u32, gid: u32) -> SetAttrs {
+    let given = |id| (id != u32::MAX).then_some(id);
+    SetAttrs { uid: given(uid), gid: given(gid), ..SetAttrs::default() }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn chown(call: Call<'_>) -> Outcome {
+    set(call, PathArg::cwd(0, Last::Follow), owner(call.bits(1), call.bits(2)))
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn lchown(call: Call<'_>) -> Outcome {
+    set(call, PathArg::cwd(0, Last::Keep), owner(call.bits(1), call.bits(2)))
+}
+
+pub(super) fn fchown(call: Call<'_>) -> Outcome {
+    set_of_descriptor(call, owner(call.bits(1), call.bits(2)))
+}
+
+pub(super) fn fchownat(call: Call<'_>) -> Outcome {
+    let flags = call.bits(4);
+    if has_unknown_flags(flags) {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    let attrs = owner(call.bits(2), call.bits(3));
+    if names_descriptor(call, flags) {
+        return set_of_descriptor(call, attrs);
+    }
+    set(call, PathArg::at(call, 0, 1, follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW)), attrs)
+}
+
+pub(super) fn truncate(call: Call<'_>) -> Outcome {
+    let length = call.arg(1) as i64;
+    on_path(call, PathArg::cwd(0, Last::Follow), move |task, spot| async move {
+        let size = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
+        let stat = task.stat_at(&spot).await?;
+        match stat.kind {
+            FileKind::Regular => {}
+            FileKind::Directory => return Err(Errno::EISDIR.into()),
+            _ => return Err(Errno::EINVAL.into()),
+        }
+        let attrs = SetAttrs { size: Some(size), ..SetAttrs::default() };
+        task.set_attrs_at(&spot, attrs).await.map(|()| Outcome::DONE)
+    })
+}
+
+/// The forms in which callers give two times.
+#[derive(Clone, Copy)]
+enum TimeForm {
+    /// `struct timespec[2]`.
+    Timespec,
+    /// `struct timeval[2]`.
+    #[cfg(target_arch = "x86_64")]
+    Timeval,
+    /// `struct utimbuf`.
+    #[cfg(target_arch = "x86_64")]
+    Utimbuf,
+}
+
+/// Reads two times. `None` for a bad pointer, which the kernel has the answer to.
+fn times(tid: Tid, from: UserPtr, form: TimeForm) -> Option<Result<SetAttrs, Errno>> {
+    if from.is_null() {
+        let now = Some(NewTime::Now);
+        return Some(Ok(SetAttrs { atime: now, mtime: now, ..SetAttrs::default() }));
+    }
+    let mut words = [0i64; 4];
+    let count = match form {
+        #[cfg(target_arch = "x86_64")]
+        TimeForm::Utimbuf => 2,
+        _ => 4,
+    };
+    for (at, word) in words.iter_mut().take(count).enumerate() {
+        *word = memory::read_u64(tid, from.offset(8 * at as u64)).ok()? as i64;
+    }
+    Some(match form {
+        TimeForm::Timespec => timespecs(words),
+        #[cfg(target_arch = "x86_64")]
+        TimeForm::Timeval => timevals(words),
+        #[cfg(target_arch = "x86_64")]
+        TimeForm::Utimbuf => {
+            let at = |sec| Some(NewTime::At(Time { sec, nsec: 0 }));
+            Ok(SetAttrs { atime: at(words[0]), mtime: at(words[1]), ..SetAttrs::default() })
+        }
+    })
+}
+
+fn timespecs(words: [i64; 4]) -> Result<SetAttrs, Errno> {
+    let one = |sec: i64, nsec: i64| match nsec {
+        libc::UTIME_NOW => Ok(Some(NewTime::Now)),
+        libc::UTIME_OMIT => Ok(None),
+        0..=999_999_999 => Ok(Some(NewTime::At(Time { sec, nsec: nsec as u32 }))),
+        _ => Err(Errno::EINVAL),
+    };
+    let (atime, mtime) = (one(words[0], words[1])?, one(words[2], words[3])?);
+    Ok(SetAttrs { atime, mtime, ..SetAttrs::default() })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn timevals(words: [i64; 4]) -> Result<SetAttrs, Errno> {
+    let one = |sec: i64, usec: i64| match usec {
+        0..=999_999 => Ok(Some(NewTime::At(Time { sec, nsec: usec as u32 * 1000 }))),
+        _ => Err(Errno::EINVAL),
+    };
+    let (atime, mtime) = (one(words[0], words[1])?, one(words[2], words[3])?);
+    Ok(SetAttrs { atime, mtime, ..SetAttrs::default() })
+}
+
+fn date(call: Call<'_>, arg: PathArg, times_at: UserPtr, form: TimeForm) -> Outcome {
+    match times(call.tid(), times_at, form) {
+        // With nothing to change the kernel does not even look at the path (utimensat(2)).
+        Some(Ok(attrs)) if attrs.is_empty() => Outcome::DONE,
+        Some(Ok(attrs)) => set(call, arg, attrs),
+        Some(Err(errno)) => on_path(call, arg, move |_, _| async move { Err(errno.into()) }),
+        None => Outcome::Resume,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn utime(call: Call<'_>) -> Outcome {
+    date(call, PathArg::cwd(0, Last::Follow), call.pointer(1), TimeForm::Utimbuf)
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn utimes(call: Call<'_>) -> Outcome {
+    date(call, PathArg::cwd(0, Last::Follow), call.pointer(1), TimeForm::Timeval)
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn futimesat(call: Call<'_>) -> Outcome {
+    if call.arg(1) == 0 {
+        return date_descriptor(call, call.pointer(2), TimeForm::Timeval);
+    }
+    date(call, PathArg::at(call, 0, 1, Last::Follow), call.pointer(2), TimeForm::Timeval)
+}
+
+pub(super) fn utimensat(call: Call<'_>) -> Outcome {
+    let flags = call.bits(3);
+    if has_unknown_flags(flags) {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    if call.arg(1) == 0 || names_descriptor(call, flags) {
+        return date_descriptor(call, call.pointer(2), TimeForm::Timespec);
+    }
+    let last = follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
+    date(call, PathArg::at(call, 0, 1, last), call.pointer(2), TimeForm::Timespec)
+}
+
+fn date_descriptor(call: Call<'_>, times_at: UserPtr, form: TimeForm) -> Outcome {
+    if call.task().object_of(call.int(0)).is_none() {
+        return Outcome::Resume;
+    }
+    match times(call.tid(), times_at, form) {
+        Some(Ok(attrs)) if attrs.is_empty() => Outcome::DONE,
+        Some(Ok(attrs)) => set_of_descriptor(call, attrs),
+        Some(Err(errno)) => Outcome::Errno(errno),
+        None => Outcome::Errno(Errno::EFAULT),
+    }
+}
+
+/// The longest name and value of an extended attribute (limits.h).
+const XATTR_NAME_MAX: usize = 255;
+const XATTR_SIZE_MAX: u64 = 65536;
+
+/// Whether a call of the xattr family that takes a path follows a last link: those whose names begin with `l` do not.
+fn xattr_path(call: Call<'_>) -> PathArg {
+    let number = i64::from(call.notification.call.number);
+    let keeps = [libc::SYS_lsetxattr, libc::SYS_lgetxattr, libc::SYS_llistxattr, libc::SYS_lremovexattr];
+    PathArg::cwd(0, if keeps.contains(&number) { Last::Keep } else { Last::Follow })
+}
+
+/// The attribute's name; an error where there can be none.
+fn xattr_name(call: Call<'_>) -> Result<Vec<u8>, Errno> {
+    match memory::read_c_string(call.tid(), call.pointer(1), XATTR_NAME_MAX + 1) {
+        Ok(name) if name.is_empty() => Err(Errno::ERANGE),
+        Ok(name) => Ok(name),
+        Err(memory::MemoryError::TooLong) => Err(Errno::ERANGE),
+        Err(_) => Err(Errno::EFAULT),
+    }
+}
+
+/// What an xattr call acts on.
+trait Place: Send {
+    fn place(&self) -> (Arc<mynah_vfs::Mount>, VPath);
+}
+
+impl Place for Spot {
+    fn place(&self) -> (Arc<mynah_vfs::Mount>, VPath) {
+        (Arc::clone(&self.mount), self.path.clone())
+    }
+}
+
+impl Place for Arc<Object> {
+    fn place(&self) -> (Arc<mynah_vfs::Mount>, VPath) {
+        (Arc::clone(&self.mount), self.driver_path())
+    }
+}
+
+/// Runs an xattr operation on the object that the call's path or descriptor means.
+fn on_xattr<F, Fut>(call: Call<'_>, by_descriptor: ByDescriptor, then: F) -> Outcome
+where
+    F: FnOnce(Task, Arc<mynah_vfs::Mount>, VPath) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Outcome, Error>> + Send + 'static,
+{
+    if by_descriptor == ByDescriptor::No {
+        return on_path(call, xattr_path(call), move |task, spot| async move {
+            task.stat_at(&spot).await?;
+            let (mount, path) = spot.place();
+            then(task, mount, path).await
+        });
+    }
+    let task = call.task();
+    let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
+    let (mount, path) = object.place();
+    Outcome::wait(async move { then(task, mount, path).await.into() })
+}
+
+/// Whether the first argument is a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ByDescriptor {
+    No,
+    Yes,
+}
+
+/// Puts a value or a list where the caller wants it; with no room given only its length is told.
+fn give(bytes: Vec<u8>, to: UserPtr, room: u64) -> Result<Outcome, Error> {
+    let value = bytes.len() as i64;
+    if room == 0 {
+        return Ok(Outcome::Value(value));
+    }
+    if room < bytes.len() as u64 {
+        return Err(Errno::ERANGE.into());
+    }
+    Ok(Outcome::Fill { to, bytes, value })
+}
+
+pub(super) fn getxattr(call: Call<'_>) -> Outcome {
+    get_xattr(call, ByDescriptor::No)
+}
+
+pub(super) fn fgetxattr(call: Call<'_>) -> Outcome {
+    get_xattr(call, ByDescriptor::Yes)
+}
+
+fn get_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
+    let (to, room) = (call.pointer(2), call.arg(3));
+    let name = xattr_name(call);
+    on_xattr(call, by_descriptor, move |task, mount, path| async move {
+        if name.as_deref().is_ok_and(is_of_one_machine) && !mount.native {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        let value = task.agent.ask(&mount, mount.driver.getxattr(&path, &name?)).await?;
+        give(value, to, room)
+    })
+}
+
+/// Labels and access lists mean something to the kernel that keeps them only. A program that is told so at once asks no more:
+/// `ls -l` looks for them at every file.
+fn is_of_one_machine(name: &[u8]) -> bool {
+    name.starts_with(b"security.") || name.starts_with(b"system.")
+}
+
+pub(super) fn listxattr(call: Call<'_>) -> Outcome {
+    list_xattr(call, ByDescriptor::No)
+}
+
+pub(super) fn flistxattr(call: Call<'_>) -> Outcome {
+    list_xattr(call, ByDescriptor::Yes)
+}
+
+fn list_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
+    let (to, room) = (call.pointer(1), call.arg(2));
+    on_xattr(call, by_descriptor, move |task, mount, path| async move {
+        let names = task.agent.ask(&mount, mount.driver.listxattr(&path)).await?;
+        let list = names.into_iter().flat_map(|name| name.into_iter().chain([0])).collect();
+        give(list, to, room)
+    })
+}
+
+pub(super) fn setxattr(call: Call<'_>) -> Outcome {
+    set_xattr(call, ByDescriptor::No)
+}
+
+pub(super) fn fsetxattr(call: Call<'_>) -> Outcome {
+    set_xattr(call, ByDescriptor::Yes)
+}
+
+fn set_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
+    let name = xattr_name(call);
+    let value = xattr_value(call);
+    let how = match call.int(4) {
+        0 => Ok(XattrHow::Set),
+        libc::XATTR_CREATE => Ok(XattrHow::Create),
+        libc::XATTR_REPLACE => Ok(XattrHow::Replace),
+        _ => Err(Errno::EINVAL),
+    };
+    on_xattr(call, by_descriptor, move |task, mount, path| async move {
+        if mount.options.read_only {
+            return Err(Errno::EROFS.into());
+        }
+        let (how, name, value) = (how?, name?, value?);
+        task.agent.ask(&mount, mount.driver.setxattr(&path, &name, &value, how)).await?;
+        Ok(Outcome::DONE)
+    })
+}
+
+fn xattr_value(call: Call<'_>) -> Result<Vec<u8>, Errno> {
+    let size = call.arg(3);
+    if size > XATTR_SIZE_MAX {
+        return Err(Errno::E2BIG);
+    }
+    let mut value = vec![0; size as usize];
+    memory::read(call.tid(), call.pointer(2), &mut value).map_err(|_| Errno::EFAULT)?;
+    Ok(value)
+}
+
+pub(super) fn removexattr(call: Call<'_>) -> Outcome {
+    remove_xattr(call, ByDescriptor::No)
+}
+
+pub(super) fn fremovexattr(call: Call<'_>) -> Outcome {
+    remove_xattr(call, ByDescriptor::Yes)
+}
+
+fn remove_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
+    let name = xattr_name(call);
+    on_xattr(call, by_descriptor, move |task, mount, path| async move {
+        if mount.options.read_only {
+            return Err(Errno::EROFS.into());
+        }
+        task.agent.ask(&mount, mount.driver.removexattr(&path, &name?)).await?;
+        Ok(Outcome::DONE)
+    })
+}

@@ -1,0 +1,21 @@
+//! The handlers, by family. [`table`] says which call is whose.
+
+mod attrs;
+mod cwd;
+mod descriptors;
+mod directories;
+mod exec;
+mod fifo;
+pub(crate) mod i386;
+mod memory;
+mod mounts;
+mod names;
+mod open;
+mod openat2;
+mod path_call;
+mod process;
+mod sockets;
+mod stat;
+pub mod table;
+
+pub use table::{Class, Row, TABLE, filter};

@@ -1,0 +1,410 @@
+//! Making, taking away and changing names.
+
+use super::path_call::{PathArg, on_path, on_two_paths};
+use crate::magic;
+use crate::object::{Object, Opens};
+use crate::outcome::{Call, Outcome};
+use crate::resolve::{Begin, Ending, Last, Reached, Spot};
+use crate::tasks::Task;
+use mynah_intercept::UserPtr;
+use mynah_vfs::{Errno, Error, FileKind, RenameHow};
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn mkdir(call: Call<'_>) -> Outcome {
+    make_directory(call, PathArg::cwd(0, Last::Entry), call.bits(1))
+}
+
+pub(super) fn mkdirat(call: Call<'_>) -> Outcome {
+    make_directory(call, PathArg::at(call, 0, 1, Last::Entry), call.bits(2))
+}
+
+/// The bits of mkdir(2)'s mode that Linux honours: permissions and the sticky bit.
+const MKDIR_BITS: u32 = 0o1777;
+
+fn make_directory(call: Call<'_>, arg: PathArg, mode: u32) -> Outcome {
+    on_path(call, arg, move |task, spot| async move {
+        spot.may_be_made(&task).await?;
+        let mode = mode & MKDIR_BITS & !task.umask();
+        task.agent.ask(&spot.mount, spot.mount.driver.mkdir(&spot.path, mode)).await?;
+        task.name_changed(&spot);
+        Ok(Outcome::DONE)
+    })
+}
+
+impl Spot {
+    /// Whether the mount lets this name be made. A name that is there already gives EEXIST before EROFS, as in the kernel.
+    async fn may_be_made(&self, task: &Task) -> Result<(), Error> {
+        if self.ending != Ending::Name || self.is_mount_point() {
+            return Err(Errno::EEXIST.into());
+        }
+        if self.mount.options.read_only {
+            let there = task.agent.ask(&self.mount, self.mount.driver.lstat(&self.path)).await;
+            return Err(if there.is_ok() { Errno::EEXIST } else { Errno::EROFS }.into());
+        }
+        Ok(())
+    }
+}
+
+impl Task {
+    /// What was remembered of a name, and of its directory, is void.
+    pub(super) fn name_changed(&self, spot: &Spot) {
+        self.agent.dentries.forget(spot.mount.driver_id, &spot.path);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn mknod(call: Call<'_>) -> Outcome {
+    make_node(call, PathArg::cwd(0, Last::Entry), call.bits(1), u64::from(call.bits(2)))
+}
+
+pub(super) fn mknodat(call: Call<'_>) -> Outcome {
+    make_node(call, PathArg::at(call, 0, 1, Last::Entry), call.bits(2), u64::from(call.bits(3)))
+}
+
+fn make_node(call: Call<'_>, arg: PathArg, mode: u32, rdev: u64) -> Outcome {
+    on_path(call, arg, move |task, spot| async move {
+        let kind = match mode & libc::S_IFMT {
+            0 => FileKind::Regular,
+            libc::S_IFDIR => return Err(Errno::EPERM.into()),
+            bits => FileKind::of_mode(bits).ok_or(Errno::EINVAL)?,
+        };
+        spot.may_be_made(&task).await?;
+        if spot.must_be_dir {
+            return Err(Errno::ENOENT.into());
+        }
+        let mode = mode & 0o7777 & !task.umask();
+        let driver = &spot.mount.driver;
+        if kind == FileKind::Regular {
+            let how =
+                mynah_vfs::OpenHow { create: true, exclusive: true, write: true, mode, ..Default::default() };
+            task.agent.ask(&spot.mount, driver.open(&spot.path, how)).await?;
+        } else {
+            task.agent.ask(&spot.mount, driver.mknod(&spot.path, kind, mode, rdev)).await?;
+        }
+        task.name_changed(&spot);
+        Ok(Outcome::DONE)
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn unlink(call: Call<'_>) -> Outcome {
+    take_file_away(call, PathArg::cwd(0, Last::Entry))
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn rmdir(call: Call<'_>) -> Outcome {
+    take_directory_away(call, PathArg::cwd(0, Last::Entry))
+}
+
+pub(super) fn unlinkat(call: Call<'_>) -> Outcome {
+    let arg = PathArg::at(call, 0, 1, Last::Entry);
+    match call.int(2) {
+        0 => take_file_away(call, arg),
+        libc::AT_REMOVEDIR => take_directory_away(call, arg),
+        _ => Outcome::Errno(Errno::EINVAL),
+    }
+}
+
+fn take_file_away(call: Call<'_>, arg: PathArg) -> Outcome {
+    on_path(call, arg, |task, spot| async move {
+        if spot.ending != Ending::Name {
+            return Err(Errno::EISDIR.into());
+        }
+        spot.may_be_taken_away(&task).await?;
+        if spot.must_be_dir {
+            let stat = task.agent.ask(&spot.mount, spot.mount.driver.lstat(&spot.path)).await?;
+            return Err(if stat.is_dir() { Errno::EISDIR } else { Errno::ENOTDIR }.into());
+        }
+        let asked = task.agent.objects.moment();
+        task.agent.ask(&spot.mount, spot.mount.driver.unlink(&spot.path)).await?;
+        task.agent.objects.unlinked(asked, spot.mount.driver_id, &spot.path);
+        task.name_changed(&spot);
+        Ok(Outcome::DONE)
+    })
+}
+
+fn take_directory_away(call: Call<'_>, arg: PathArg) -> Outcome {
+    on_path(call, arg, |task, spot| async move {
+        match spot.ending {
+            Ending::Dot => return Err(Errno::EINVAL.into()),
+            Ending::DotDot => return Err(Errno::ENOTEMPTY.into()),
+            Ending::Name => {}
+        }
+        spot.may_be_taken_away(&task).await?;
+        let asked = task.agent.objects.moment();
+        task.agent.ask(&spot.mount, spot.mount.driver.rmdir(&spot.path)).await?;
+        task.agent.objects.unlinked(asked, spot.mount.driver_id, &spot.path);
+        task.agent.dentries.forget_tree(spot.mount.driver_id, &spot.path);
+        Ok(Outcome::DONE)
+    })
+}
+
+impl Spot {
+    /// EBUSY for a mount point or what lies above one; EROFS where nothing may be changed, if there is something.
+    async fn may_be_taken_away(&self, task: &Task) -> Result<(), Error> {
+        let busy = self.is_mount_point()
+            || self
+                .mount
+                .shown(&self.path)
+                .is_some_and(|shown| task.agent.namespace.lies_above_mounts(&shown));
+        if busy {
+            return Err(Errno::EBUSY.into());
+        }
+        if self.mount.options.read_only {
+            task.agent.ask(&self.mount, self.mount.driver.lstat(&self.path)).await?;
+            return Err(Errno::EROFS.into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn rename(call: Call<'_>) -> Outcome {
+    change_name(call, PathArg::cwd(0, Last::Entry), PathArg::cwd(1, Last::Entry), 0)
+}
+
+/// renameat(2), whose system call has no flags, and renameat2(2).
+pub(super) fn renameat(call: Call<'_>) -> Outcome {
+    let flags = if call.notification.call.number == libc::SYS_renameat2 as u32 { call.bits(4) } else { 0 };
+    let (old, new) = (PathArg::at(call, 0, 1, Last::Entry), PathArg::at(call, 2, 3, Last::Entry));
+    change_name(call, old, new, flags)
+}
+
+fn change_name(call: Call<'_>, old: PathArg, new: PathArg, flags: u32) -> Outcome {
+    let outcome = on_two_paths(call, old, new, move |task, old, new| async move {
+        let how = match flags {
+            0 => RenameHow::Replace,
+            libc::RENAME_NOREPLACE => RenameHow::NoReplace,
+            libc::RENAME_EXCHANGE => RenameHow::Exchange,
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        if old.ending != Ending::Name || new.ending != Ending::Name {
+            return Err(Errno::EBUSY.into());
+        }
+        old.may_be_taken_away(&task).await?;
+        if new.is_mount_point() {
+            return Err(Errno::EBUSY.into());
+        }
+        check_slashes(&task, &old, &new).await?;
+        let driver = &old.mount.driver;
+        let asked = task.agent.objects.moment();
+        task.agent.ask(&old.mount, driver.rename(&old.path, &new.path, how)).await?;
+        task.renamed(asked, &old, &new, how);
+        Ok(Outcome::DONE)
+    });
+    // A directory of the machine's own may have got another name, and with it whatever stands in it.
+    call.agent.tasks.forget_directories();
+    outcome
+}
+
+/// A trailing slash, on either name, is for directories only.
+async fn check_slashes(task: &Task, old: &Spot, new: &Spot) -> Result<(), Error> {
+    if !old.must_be_dir && !new.must_be_dir {
+        return Ok(());
+    }
+    let stat = task.agent.ask(&old.mount, old.mount.driver.lstat(&old.path)).await?;
+    if stat.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR.into()) }
+}
+
+impl Task {
+    fn renamed(&self, asked: Opens, old: &Spot, new: &Spot, how: RenameHow) {
+        let agent = &self.agent;
+        let driver = old.mount.driver_id;
+        match how {
+            RenameHow::Exchange => agent.objects.exchanged(driver, &old.path, &new.path),
+            RenameHow::Replace | RenameHow::NoReplace => {
+                if old.path != new.path {
+                    agent.objects.unlinked(asked, driver, &new.path);
+                    agent.objects.renamed(driver, &old.path, &new.path);
+                }
+            }
+        }
+        agent.dentries.forget_tree(driver, &old.path);
+        agent.dentries.forget_tree(driver, &new.path);
+        agent.tasks.forget_directories();
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn link(call: Call<'_>) -> Outcome {
+    add_name(call, PathArg::cwd(0, Last::Keep), PathArg::cwd(1, Last::Entry))
+}
+
+pub(super) fn linkat(call: Call<'_>) -> Outcome {
+    let flags = call.bits(4);
+    if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) as u32 != 0 {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    let follow = flags & libc::AT_SYMLINK_FOLLOW as u32 != 0;
+    if flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty()) {
+        return add_name_of_descriptor(call);
+    }
+    let old = PathArg::at(call, 0, 1, if follow { Last::Follow } else { Last::Keep });
+    add_name(call, old, PathArg::at(call, 2, 3, Last::Entry))
+}
+
+fn add_name(call: Call<'_>, old: PathArg, new: PathArg) -> Outcome {
+    on_two_paths(call, old, new, |task, old, new| async move {
+        new.may_be_made(&task).await?;
+        task.stat_at(&old).await?;
+        if new.must_be_dir {
+            return Err(Errno::ENOENT.into());
+        }
+        task.agent.ask(&old.mount, old.mount.driver.link(&old.path, &new.path)).await?;
+        task.name_changed(&old);
+        task.name_changed(&new);
+        task.count_names(&new).await?;
+        Ok(Outcome::DONE)
+    })
+}
+
+impl Task {
+    /// An open file that got another name shows how many it has.
+    async fn count_names(&self, new: &Spot) -> Result<(), Error> {
+        if self.agent.objects.is_empty() {
+            return Ok(());
+        }
+        let stat = self.agent.ask(&new.mount, new.mount.driver.lstat(&new.path)).await?;
+        if let Some(object) = self.agent.objects.by_file(new.mount.driver_id, &stat) {
+            crate::lock(&object.remote).stat.nlink = stat.nlink;
+        }
+        Ok(())
+    }
+}
+
+/// linkat(fd, "", ...): a name for an open file.
+fn add_name_of_descriptor(call: Call<'_>) -> Outcome {
+    let Some(object) = call.task().object_of(call.int(0)) else { return Outcome::Resume };
+    on_path(call, PathArg::at(call, 2, 3, Last::Entry), move |task, new| async move {
+        if new.mount.driver_id != object.mount.driver_id {
+            return Err(Errno::EXDEV.into());
+        }
+        if object.shown().is_none() {
+            return Err(Errno::ENOENT.into());
+        }
+        new.may_be_made(&task).await?;
+        task.agent.ask(&new.mount, new.mount.driver.link(&object.driver_path(), &new.path)).await?;
+        task.name_changed(&new);
+        crate::lock(&object.remote).linked = true;
+        task.count_names(&new).await?;
+        Ok(Outcome::DONE)
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn symlink(call: Call<'_>) -> Outcome {
+    add_link(call, PathArg::cwd(1, Last::Entry))
+}
+
+pub(super) fn symlinkat(call: Call<'_>) -> Outcome {
+    add_link(call, PathArg::at(call, 1, 2, Last::Entry))
+}
+
+fn add_link(call: Call<'_>, new: PathArg) -> Outcome {
+    let Some(text) = call.path(0) else { return Outcome::Resume };
+    on_path(call, new, move |task, spot| async move {
+        if text.is_empty() {
+            return Err(Errno::ENOENT.into());
+        }
+        spot.may_be_made(&task).await?;
+        if spot.must_be_dir {
+            return Err(Errno::ENOENT.into());
+        }
+        task.agent.ask(&spot.mount, spot.mount.driver.symlink(&text, &spot.path)).await?;
+        task.name_changed(&spot);
+        Ok(Outcome::DONE)
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn readlink(call: Call<'_>) -> Outcome {
+    read_link(call, PathArg::cwd(0, Last::Keep), call.pointer(1), call.int(2))
+}
+
+pub(super) fn readlinkat(call: Call<'_>) -> Outcome {
+    if call.path(1).is_some_and(|path| path.is_empty()) {
+        return read_link_of_descriptor(call);
+    }
+    read_link(call, PathArg::at(call, 0, 1, Last::Keep), call.pointer(2), call.int(3))
+}
+
+fn fill_text(mut text: Vec<u8>, to: UserPtr, room: i32) -> Result<Outcome, Error> {
+    let room = usize::try_from(room).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
+    text.truncate(room);
+    Ok(Outcome::Fill { to, value: text.len() as i64, bytes: text })
+}
+
+fn read_link(call: Call<'_>, arg: PathArg, to: UserPtr, room: i32) -> Outcome {
+    let Some(path) = call.path(arg.path) else { return Outcome::Resume };
+    if let Some(outcome) = magic_link(&call.task(), &path, to, room) {
+        return outcome;
+    }
+    let task = call.task();
+    let start = match task.begin(arg.dirfd, &path, Last::Keep) {
+        Begin::Native => return Outcome::Resume,
+        Begin::Fail(errno) => return Outcome::Errno(errno),
+        Begin::Walk(start) => start,
+    };
+    Outcome::wait(async move {
+        match task.walk(start, &path, Last::Keep).await {
+            Ok(reached) => task.link_text(reached, to, room).await.into(),
+            Err(error) => Outcome::Fail(error),
+        }
+    })
+}
+
+impl Task {
+    async fn link_text(&self, reached: Reached, to: UserPtr, room: i32) -> Result<Outcome, Error> {
+        if let Reached::Native(native) = &reached
+            && let Some(outcome) = magic_link(self, native.path.as_bytes(), to, room)
+        {
+            return Ok(outcome);
+        }
+        let Some(spot) = self.spot(reached) else { return Ok(Outcome::Resume) };
+        let stat = self.stat_at(&spot).await?;
+        if stat.kind != FileKind::Symlink {
+            return Err(Errno::EINVAL.into());
+        }
+        let text = self.agent.ask(&spot.mount, spot.mount.driver.readlink(&spot.path)).await?;
+        fill_text(text, to, room)
+    }
+}
+
+/// A link of `/proc` that leads to a placeholder, or to a directory that a mount shows, tells the name that the program
+/// knows.
+fn magic_link(task: &Task, path: &[u8], to: UserPtr, room: i32) -> Option<Outcome> {
+    if !path.starts_with(b"/proc/") || (task.agent.objects.is_empty() && !task.agent.shows_local_mounts) {
+        return None;
+    }
+    let components: Vec<Vec<u8>> =
+        path.split(|&b| b == b'/').filter(|c| !c.is_empty()).skip(1).map(<[u8]>::to_vec).collect();
+    let text = match magic::target(task, &components) {
+        magic::Target::Object { object, used } if used == components.len() => object_name(&object)?,
+        _ => magic::local_name(task, &components)?,
+    };
+    Some(fill_text(text, to, room).into())
+}
+
+/// What a link to an object says: its name, or the last one that it had.
+fn object_name(object: &Object) -> Option<Vec<u8>> {
+    if let Some(shown) = object.shown() {
+        return Some(shown.as_bytes().to_vec());
+    }
+    let gone = object.mount.shown(&object.driver_path())?;
+    Some([gone.as_bytes(), b" (deleted)"].concat())
+}
+
+/// readlinkat(fd, ""): of a link that was opened with O_PATH.
+fn read_link_of_descriptor(call: Call<'_>) -> Outcome {
+    let (to, room) = (call.pointer(2), call.int(3));
+    let task = call.task();
+    let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
+    Outcome::wait(async move {
+        if object.kind != FileKind::Symlink {
+            return Outcome::Errno(Errno::ENOENT);
+        }
+        let path = object.driver_path();
+        let text = task.agent.ask(&object.mount, object.mount.driver.readlink(&path)).await;
+        text.and_then(|text| fill_text(text, to, room)).into()
+    })
+}

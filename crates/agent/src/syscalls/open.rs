@@ -1,0 +1,415 @@
+//! Opening: how a remote object becomes a real descriptor.
+
+use super::fifo;
+use crate::magic;
+use crate::object::Object;
+use crate::outcome::{Call, Outcome};
+use crate::resolve::{Begin, LINKS_MAX, Last, Reached, Spot};
+use crate::tasks::Task;
+use mynah_vfs::{Errno, Error, File, FileKind, OpenHow, Opened, Stat};
+use rustix::fs::{self, MemfdFlags, Mode, OFlags};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the program asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) flags: OFlags,
+    mode: u32,
+}
+
+/// Flags that the placeholder is opened with as the program gave them. The rest was settled with the server (O_CREAT,
+/// O_EXCL, O_TRUNC), on the way (O_NOFOLLOW, O_DIRECTORY), or belongs to the descriptor (O_CLOEXEC).
+pub(super) const DESCRIPTION_FLAGS: OFlags = OFlags::RWMODE
+    .union(OFlags::APPEND)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::DSYNC)
+    .union(OFlags::SYNC)
+    .union(OFlags::NOATIME)
+    .union(OFlags::NOCTTY);
+
+/// Neither for reading nor for writing: what comes nearest to a descriptor opened with O_PATH, which cannot be handed over.
+const NO_ACCESS: OFlags = OFlags::WRONLY.union(OFlags::RDWR);
+
+impl Wanted {
+    pub(super) fn new(flags: u32, mode: u32) -> Wanted {
+        Wanted { flags: OFlags::from_bits_retain(flags), mode: mode & 0o7777 }
+    }
+
+    /// Whether it needs the right to read. (The fourth access mode needs both rights and gives neither: open(2).)
+    pub(super) fn reads(self) -> bool {
+        self.flags & OFlags::RWMODE != OFlags::WRONLY
+    }
+
+    /// Whether it needs the right to write.
+    pub(super) fn writes(self) -> bool {
+        self.flags & OFlags::RWMODE != OFlags::RDONLY
+    }
+
+    pub(super) fn has(self, flag: OFlags) -> bool {
+        self.flags.contains(flag)
+    }
+
+    fn last(self) -> Last {
+        let exclusive = self.has(OFlags::CREATE | OFlags::EXCL);
+        if self.has(OFlags::NOFOLLOW) || exclusive { Last::Keep } else { Last::FollowByOpening }
+    }
+
+    pub(super) fn install(self, fd: OwnedFd) -> Outcome {
+        Outcome::Install { fd, cloexec: self.has(OFlags::CLOEXEC) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn open(call: Call<'_>) -> Outcome {
+    start(call, libc::AT_FDCWD, 0, Wanted::new(call.bits(1), call.bits(2)))
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn creat(call: Call<'_>) -> Outcome {
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC;
+    start(call, libc::AT_FDCWD, 0, Wanted::new(flags.bits(), call.bits(1)))
+}
+
+pub(super) fn openat(call: Call<'_>) -> Outcome {
+    start(call, call.int(0), 1, Wanted::new(call.bits(2), call.bits(3)))
+}
+
+fn start(call: Call<'_>, dirfd: i32, path: usize, wanted: Wanted) -> Outcome {
+    start_with(call, dirfd, path, wanted, LINKS_MAX)
+}
+
+/// Opens with at most `links_max` links on the way.
+pub(super) fn start_with(call: Call<'_>, dirfd: i32, path: usize, wanted: Wanted, links_max: u32) -> Outcome {
+    let Some(text) = call.path(path) else { return Outcome::Resume };
+    let task = call.task();
+    let last = wanted.last();
+    let start = match task.begin(dirfd, &text, last) {
+        Begin::Native => return Outcome::Resume,
+        Begin::Fail(errno) => return Outcome::Errno(errno),
+        Begin::Walk(start) => start,
+    };
+    Outcome::wait(async move {
+        let opened = async {
+            let reached = task.walk_with(start, &text, last, links_max).await?;
+            if let Some(outcome) = proc_text(&task, &reached, wanted) {
+                return Ok(outcome);
+            }
+            match task.spot(reached) {
+                Some(spot) => open_or_follow(&task, dirfd, &text, &spot, wanted, links_max).await,
+                None => Ok(Outcome::Resume),
+            }
+        };
+        opened.await.into()
+    })
+}
+
+/// `/proc/PID/maps` and its kin name mapped files: for a program that has mapped one of ours, a copy without our names.
+fn proc_text(task: &Task, reached: &Reached, wanted: Wanted) -> Option<Outcome> {
+    let Reached::Native(native) = reached else { return None };
+    let mut components = native.path.components().map(<[u8]>::to_vec);
+    if components.next()? != b"proc" {
+        return None;
+    }
+    let (owner, entries) = magic::spelled_for_agent(task, &components.collect::<Vec<_>>())?;
+    let [entry] = entries.as_slice() else { return None };
+    if !magic::names_mappings(entry) || wanted.writes() {
+        return None;
+    }
+    let text = std::fs::read(owner.proc(std::str::from_utf8(entry).ok()?)).ok()?;
+    let told = magic::without_placeholders(task, &text)?;
+    let fd = fs::memfd_create("maps", MemfdFlags::CLOEXEC).ok()?;
+    rustix::io::write(&fd, &told).ok().filter(|&written| written == told.len())?;
+    fs::seek(&fd, fs::SeekFrom::Start(0)).ok()?;
+    Some(wanted.install(fd))
+}
+
+/// Opens, and follows the last name if the server says that it is a link.
+async fn open_or_follow(
+    task: &Task,
+    dirfd: i32,
+    path: &[u8],
+    spot: &Spot,
+    wanted: Wanted,
+    links_max: u32,
+) -> Result<Outcome, Error> {
+    match open_at(task, spot, wanted).await {
+        Err(error) if error.errno() == Errno::ELOOP && wanted.last() == Last::FollowByOpening => {}
+        done => return done,
+    }
+    let start = task.native_start(dirfd, path)?;
+    let reached = task.walk_with(start, path, Last::Follow, links_max).await?;
+    match task.spot(reached) {
+        Some(spot) => open_at(task, &spot, wanted).await,
+        None => Ok(Outcome::Resume),
+    }
+}
+
+async fn open_at(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
+    if wanted.has(OFlags::PATH) {
+        return open_path(task, spot, wanted).await;
+    }
+    if wanted.has(OFlags::TMPFILE) {
+        return Err(Error::new(Errno::EOPNOTSUPP, "O_TMPFILE in a remote directory"));
+    }
+    if wanted.has(OFlags::CREATE | OFlags::DIRECTORY) {
+        return Err(Errno::EINVAL.into());
+    }
+    if spot.must_be_dir && wanted.has(OFlags::CREATE) {
+        return Err(Errno::EISDIR.into());
+    }
+    if spot.must_be_dir || wanted.has(OFlags::DIRECTORY) {
+        return open_named_directory(task, spot, wanted).await;
+    }
+    if let Some(path) = spot.mount.driver.local_path(&spot.path) {
+        return open_local(task, spot, &path, wanted).await;
+    }
+    open_remote(task, spot, wanted).await
+}
+
+async fn open_remote(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
+    let truncate = wanted.has(OFlags::TRUNC);
+    if wanted.writes() || truncate {
+        spot.writable()?;
+    }
+    let create = wanted.has(OFlags::CREATE) && !spot.mount.options.read_only;
+    let mode = if create { wanted.mode & !task.umask() } else { 0 };
+    let how = OpenHow {
+        read: wanted.reads(),
+        write: wanted.writes(),
+        create,
+        exclusive: wanted.has(OFlags::EXCL),
+        truncate,
+        mode,
+    };
+    for _ in 0..REPLACED_MAX {
+        let opened = match task.open_at_server(spot, how).await {
+            Ok(opened) => opened,
+            Err(error) => return open_otherwise(task, spot, wanted, how, error).await,
+        };
+        match open_regular(task, spot, wanted, &opened).await {
+            // Others took the name away, or gave it to another file, between our two steps.
+            Err(error) if error.errno() == Errno::ESTALE => {}
+            done => return done,
+        }
+    }
+    Err(Error::transient(Errno::ESTALE, format!("{} is replaced again and again", spot.path)))
+}
+
+/// How often an open is begun anew because the file was replaced meanwhile: each time somebody else got further.
+const REPLACED_MAX: u32 = 64;
+
+/// What an open comes to that the server did not answer with a regular file.
+async fn open_otherwise(
+    task: &Task,
+    spot: &Spot,
+    wanted: Wanted,
+    how: OpenHow,
+    error: Error,
+) -> Result<Outcome, Error> {
+    match error.errno() {
+        Errno::EISDIR if !wanted.writes() && !wanted.has(OFlags::CREATE) => {
+            open_named_directory(task, spot, wanted).await
+        }
+        Errno::ENXIO => open_special(task, spot, wanted).await,
+        Errno::ENOENT if wanted.has(OFlags::CREATE) && !how.create => Err(Errno::EROFS.into()),
+        _ => Err(error),
+    }
+}
+
+impl Task {
+    /// The object that was opened. Whoever has older content of it open keeps that, as after a close-to-open of NFS; from here
+    /// on there is the new one.
+    pub(super) async fn object_as_it_is_now(
+        &self,
+        spot: &Spot,
+        opened: &Opened,
+    ) -> Result<Arc<Object>, Error> {
+        let objects = &self.agent.objects;
+        let object = objects.get(&spot.mount, &spot.path, &opened.stat)?;
+        if !object.is_outdated(objects, &opened.file, &opened.stat).await? {
+            return Ok(object);
+        }
+        objects.retire(&object);
+        objects.get(&spot.mount, &spot.path, &opened.stat)
+    }
+
+    /// Opens at the server; for writing, if the server allows, for reading as well: what is there has to be fetched.
+    async fn open_at_server(&self, spot: &Spot, how: OpenHow) -> Result<Opened, Error> {
+        let driver = &spot.mount.driver;
+        if how.write && !how.read && !how.truncate {
+            let both = OpenHow { read: true, ..how };
+            match self.agent.ask(&spot.mount, driver.open(&spot.path, both)).await {
+                Err(error) if error.errno() == Errno::EACCES => {}
+                opened => return opened,
+            }
+        }
+        self.agent.ask(&spot.mount, driver.open(&spot.path, how)).await
+    }
+}
+
+async fn open_regular(task: &Task, spot: &Spot, wanted: Wanted, opened: &Opened) -> Result<Outcome, Error> {
+    let agent = &task.agent;
+    let objects = &agent.objects;
+    let object = if wanted.has(OFlags::TRUNC) {
+        objects.get(&spot.mount, &spot.path, &opened.stat)?
+    } else {
+        task.object_as_it_is_now(spot, opened).await?
+    };
+    if wanted.has(OFlags::TRUNC) {
+        let writable = truncating(task, spot, wanted, opened).await?;
+        object.emptied(objects, &writable, &opened.stat).await?;
+    } else if !object.is_current(objects, &opened.stat) {
+        let readable = readable(task, spot, opened).await?;
+        objects.make_room(opened.stat.size);
+        object.fetch(objects, &readable, &opened.stat).await?;
+    }
+    if wanted.writes() || wanted.has(OFlags::CREATE) || wanted.has(OFlags::TRUNC) {
+        agent.dentries.forget(spot.mount.driver_id, &spot.path);
+    }
+    if wanted.writes() {
+        let fd = object.open_for_writing(objects, &opened.file, wanted.flags & DESCRIPTION_FLAGS).await?;
+        return Ok(wanted.install(fd));
+    }
+    describe(&object, wanted)
+}
+
+/// A file to cut through: with O_RDONLY|O_TRUNC the one that was opened cannot.
+async fn truncating(
+    task: &Task,
+    spot: &Spot,
+    wanted: Wanted,
+    opened: &Opened,
+) -> Result<Arc<dyn File>, Error> {
+    if wanted.writes() {
+        return Ok(Arc::clone(&opened.file));
+    }
+    let how = OpenHow { write: true, ..OpenHow::default() };
+    Ok(task.agent.ask(&spot.mount, spot.mount.driver.open(&spot.path, how)).await?.file)
+}
+
+/// A file to fetch from: one that was opened for writing only cannot be read.
+async fn readable(task: &Task, spot: &Spot, opened: &Opened) -> Result<Arc<dyn File>, Error> {
+    if opened.stat.size == 0 || opened.file.read_at(0, 1).await.is_ok() {
+        return Ok(Arc::clone(&opened.file));
+    }
+    let how = OpenHow { read: true, ..OpenHow::default() };
+    let again = task.agent.ask(&spot.mount, spot.mount.driver.open(&spot.path, how)).await?;
+    if again.stat.id != opened.stat.id {
+        return Err(Error::transient(
+            Errno::ESTALE,
+            format!("{} was replaced while it was opened", spot.path),
+        ));
+    }
+    Ok(again.file)
+}
+
+/// A fresh description of the object's placeholder for the program.
+fn describe(object: &Object, wanted: Wanted) -> Result<Outcome, Error> {
+    let fd = object.open_for_program(wanted.flags & DESCRIPTION_FLAGS)?;
+    Ok(wanted.install(fd))
+}
+
+async fn open_named_directory(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
+    let stat = task.stat_at(spot).await?;
+    if stat.kind == FileKind::Symlink && wanted.last() == Last::FollowByOpening {
+        return Err(Errno::ELOOP.into());
+    }
+    if stat.kind != FileKind::Directory {
+        return Err(Errno::ENOTDIR.into());
+    }
+    if wanted.writes() || wanted.has(OFlags::CREATE) || wanted.has(OFlags::TRUNC) {
+        return Err(Errno::EISDIR.into());
+    }
+    if stat.mode & 0o444 != 0o444 {
+        task.allows(&spot.mount, &spot.path, &stat, libc::R_OK as u32).await?;
+    }
+    task.open_directory(spot, &stat, wanted.flags & DESCRIPTION_FLAGS).map(|fd| wanted.install(fd))
+}
+
+impl Task {
+    /// A descriptor of a directory: the placeholder's, or the machine's own.
+    pub(super) fn open_directory(&self, spot: &Spot, stat: &Stat, flags: OFlags) -> Result<OwnedFd, Error> {
+        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY;
+        if let Some(path) = spot.mount.driver.local_path(&spot.path) {
+            let opened = fs::open(&path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
+            return opened.map_err(|errno| Error::io("a local directory", errno.into()));
+        }
+        let object = self.agent.objects.get(&spot.mount, &spot.path, stat)?;
+        lock_stat(&object, stat);
+        object.open_for_program(flags)
+    }
+}
+
+fn lock_stat(object: &Object, stat: &Stat) {
+    crate::lock(&object.remote).stat = *stat;
+}
+
+/// O_PATH: names an object without opening it. The descriptor that stands for it can be neither read nor written.
+async fn open_path(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
+    let stat = task.stat_at(spot).await?;
+    if stat.kind == FileKind::Symlink && !wanted.has(OFlags::NOFOLLOW) {
+        return Err(Errno::ELOOP.into());
+    }
+    if stat.kind == FileKind::Directory {
+        return task.open_directory(spot, &stat, OFlags::empty()).map(|fd| wanted.install(fd));
+    }
+    if wanted.has(OFlags::DIRECTORY) {
+        return Err(Errno::ENOTDIR.into());
+    }
+    if let Some(path) = spot.mount.driver.local_path(&spot.path) {
+        let flags = NO_ACCESS | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd =
+            fs::open(&path, flags, Mode::empty()).map_err(|errno| Error::io("a local file", errno.into()))?;
+        return Ok(wanted.install(fd));
+    }
+    let object = task.agent.objects.get(&spot.mount, &spot.path, &stat)?;
+    let flags = if object.kind == FileKind::Fifo { OFlags::RDWR } else { NO_ACCESS };
+    Ok(wanted.install(object.open_for_program(flags | OFlags::NONBLOCK)?))
+}
+
+/// A file of this machine that the program reaches through a mount or a server's link: a real one, opened here.
+async fn open_local(task: &Task, spot: &Spot, path: &Path, wanted: Wanted) -> Result<Outcome, Error> {
+    if wanted.writes() || wanted.has(OFlags::TRUNC) {
+        spot.writable()?;
+    }
+    // All links on the way were followed, but for those of /proc, which are no names.
+    let follows = if path.starts_with("/proc") { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let mut flags = wanted.flags | OFlags::CLOEXEC | follows;
+    if spot.mount.options.read_only {
+        flags.remove(OFlags::CREATE);
+    }
+    let mode = Mode::from_raw_mode(wanted.mode & !task.umask());
+    if is_fifo(path) && fifo::waits(wanted) {
+        return fifo::open(path, wanted).await;
+    }
+    match fs::open(path, flags, mode) {
+        Ok(fd) => Ok(wanted.install(fd)),
+        Err(errno) => Err(Error::io("a local file", errno.into())),
+    }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    fs::lstat(path).is_ok_and(|stat| fs::FileType::from_raw_mode(stat.st_mode) == fs::FileType::Fifo)
+}
+
+/// What is neither file nor directory nor link.
+async fn open_special(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
+    let stat = task.stat_at(spot).await?;
+    match stat.kind {
+        FileKind::Fifo => open_fifo(task, spot, &stat, wanted).await,
+        FileKind::Socket => Err(Errno::ENXIO.into()),
+        // As on a file system mounted without devices.
+        _ => Err(Errno::EACCES.into()),
+    }
+}
+
+/// A FIFO of a server joins the programs of this Mynah.
+async fn open_fifo(task: &Task, spot: &Spot, stat: &Stat, wanted: Wanted) -> Result<Outcome, Error> {
+    let object = task.agent.objects.get(&spot.mount, &spot.path, stat)?;
+    if fifo::waits(wanted) {
+        return fifo::open(&object.placeholder.path, wanted).await;
+    }
+    describe(&object, wanted)
+}

@@ -1,0 +1,95 @@
+//! Ends and beginnings of tasks.
+
+use crate::lock;
+use crate::object::Object;
+use crate::outcome::{Call, Outcome};
+use crate::tasks::{Task, is_writable};
+use std::sync::Arc;
+
+/// exit(2) of a thread and exit_group(2): what the process wrote and still has open is home before anyone who waits for it
+/// sees it end.
+pub(super) fn exit(call: Call<'_>) -> Outcome {
+    let task = call.task();
+    call.agent.tasks.forget(call.tid());
+    if !call.agent.objects.any_written_to() {
+        return Outcome::Resume;
+    }
+    let left = changed_and_open(&task);
+    if left.is_empty() {
+        return Outcome::Resume;
+    }
+    Outcome::wait(async move {
+        for object in left {
+            // What fails here is tried again at the end of the run, and told there.
+            if let Err(error) = object.carry_home(&task.agent.objects).await {
+                tracing::error!(path = %object.driver_path(), "a process ends and its data is not home: {error}");
+            }
+        }
+        Outcome::Resume
+    })
+}
+
+/// The changed objects that a process has open or mapped.
+fn changed_and_open(task: &Task) -> Vec<Arc<Object>> {
+    let changed: Vec<Arc<Object>> =
+        task.agent.objects.all().into_iter().filter(|object| object.may_differ()).collect();
+    if changed.is_empty() {
+        return changed;
+    }
+    let open: Vec<Arc<Object>> = task
+        .descriptors()
+        .into_iter()
+        .filter_map(|number| task.hosted(number))
+        .filter(|(_, fd)| is_writable(fd))
+        .map(|(object, _)| object)
+        .collect();
+    // A mapping outlives its descriptor.
+    let mapped =
+        if changed.iter().any(|object| lock(&object.content).mapped) { task.mappings() } else { Vec::new() };
+    let holds = |object: &Arc<Object>| {
+        open.iter().any(|one| Arc::ptr_eq(one, object)) || mapped.contains(&object.placeholder.ident.ino)
+    };
+    changed.into_iter().filter(holds).collect()
+}
+
+/// clone(2) with a new mount or user namespace.
+pub(super) fn clone(call: Call<'_>) -> Outcome {
+    call.agent.tasks.root_changes(call.tid());
+    Outcome::Resume
+}
+
+/// unshare(2) and setns(2).
+pub(super) fn unshare(call: Call<'_>) -> Outcome {
+    call.agent.tasks.root_changes(call.tid());
+    Outcome::Resume
+}
+
+/// prctl(2), for four of its options.
+pub(super) fn prctl(call: Call<'_>) -> Outcome {
+    let tasks = &call.agent.tasks;
+    match call.int(0) {
+        // What the launch set is ours, until the program says otherwise.
+        libc::PR_GET_PDEATHSIG if tasks.has_our_death_signal(call.tid()) => {
+            Outcome::Fill { to: call.pointer(1), bytes: 0i32.to_ne_bytes().to_vec(), value: 0 }
+        }
+        libc::PR_SET_PDEATHSIG => {
+            tasks.sets_death_signal(call.tid());
+            Outcome::Resume
+        }
+        libc::PR_SET_DUMPABLE if !call.agent.reads_any_memory => set_dumpable(call),
+        libc::PR_GET_DUMPABLE if tasks.says_not_dumpable(call.tid()) => Outcome::Value(0),
+        _ => Outcome::Resume,
+    }
+}
+
+/// A process that closes itself to its own user would close itself to an agent that is that user, and its paths could no
+/// longer be read. It is told that it is closed, and is not (docs: semantics).
+fn set_dumpable(call: Call<'_>) -> Outcome {
+    match call.arg(1) {
+        closed @ (0 | 1) => {
+            call.agent.tasks.note_dumpable(call.tid(), closed == 1);
+            Outcome::DONE
+        }
+        _ => Outcome::Resume,
+    }
+}

@@ -1,0 +1,288 @@
+//! Asking for attributes.
+
+use super::path_call::{PathArg, follow_unless, on_path};
+use crate::object::Object;
+use crate::outcome::{Call, Outcome};
+use crate::resolve::{Last, Spot};
+use crate::tasks::Task;
+use mynah_intercept::UserPtr;
+use mynah_intercept::arch::{self, StatFields, StatfsFields};
+use mynah_vfs::{Errno, Error, FileKind, FsStat, Mount, NAME_MAX, Stat, Time};
+use std::sync::Arc;
+
+/// Where the device numbers of mounts begin: major 0 as for all file systems without a disk, and minors that the kernel,
+/// which counts them up from 1, does not come to.
+const DEV_MINOR_BASE: u32 = 0xf_0000;
+
+/// The form in which a caller wants attributes.
+#[derive(Clone, Copy)]
+enum Form {
+    Stat,
+    Statx { mask: u32 },
+}
+
+/// `st_dev` of a mount's objects.
+pub(super) fn device(mount: &Mount) -> u64 {
+    libc::makedev(0, DEV_MINOR_BASE | (mount.driver_id.0 & 0xffff))
+}
+
+fn time(time: Time) -> (i64, u32) {
+    (time.sec, time.nsec)
+}
+
+fn fields(mount: &Mount, stat: &Stat) -> StatFields {
+    StatFields {
+        dev: stat.local_dev.unwrap_or_else(|| device(mount)),
+        ino: stat.id.0,
+        mode: stat.full_mode(),
+        nlink: stat.nlink,
+        uid: stat.uid,
+        gid: stat.gid,
+        rdev: stat.rdev,
+        size: stat.size,
+        blksize: mount.options.blksize.unwrap_or(stat.blksize),
+        blocks: stat.blocks,
+        atime: time(stat.atime),
+        mtime: time(stat.mtime),
+        ctime: time(stat.ctime),
+        btime: stat.btime.map(time),
+        ..StatFields::default()
+    }
+}
+
+fn fill(mount: &Mount, stat: &Stat, form: Form, to: UserPtr) -> Outcome {
+    let fields = fields(mount, stat);
+    let bytes = match form {
+        Form::Stat => arch::encode_stat(&fields).to_vec(),
+        Form::Statx { mask } => arch::encode_statx(&fields, mask).to_vec(),
+    };
+    Outcome::Fill { to, bytes, value: 0 }
+}
+
+impl Task {
+    /// The attributes of what a walk came to, with what was changed here and is not yet at the server.
+    pub(super) async fn stat_at(&self, spot: &Spot) -> Result<Stat, Error> {
+        let mut stat = match spot.stat {
+            Some(stat) => stat,
+            None => self.agent.lstat_believed(&spot.mount, &spot.path, true).await?,
+        };
+        if spot.must_be_dir && stat.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        if let Some(object) = self.agent.objects.by_file(spot.mount.driver_id, &stat) {
+            // Something went home while the server was asked: its answer may be older than that.
+            if object.was_writable() && spot.asked != self.agent.dentries.moment() {
+                stat = self.agent.ask(&spot.mount, spot.mount.driver.lstat(&spot.path)).await?;
+            }
+            object.overlay(&mut stat);
+        }
+        Ok(stat)
+    }
+}
+
+async fn answer(task: Task, spot: Spot, form: Form, to: UserPtr) -> Result<Outcome, Error> {
+    let stat = task.stat_at(&spot).await?;
+    Ok(fill(&spot.mount, &stat, form, to))
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn stat(call: Call<'_>) -> Outcome {
+    let to = call.pointer(1);
+    on_path(call, PathArg::cwd(0, Last::Follow), move |task, spot| answer(task, spot, Form::Stat, to))
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn lstat(call: Call<'_>) -> Outcome {
+    let to = call.pointer(1);
+    on_path(call, PathArg::cwd(0, Last::Keep), move |task, spot| answer(task, spot, Form::Stat, to))
+}
+
+pub(super) fn fstatat(call: Call<'_>) -> Outcome {
+    let flags = call.bits(3);
+    at(call, flags, Form::Stat, call.pointer(2))
+}
+
+pub(super) fn statx(call: Call<'_>) -> Outcome {
+    let form = Form::Statx { mask: call.bits(3) };
+    at(call, call.bits(2), form, call.pointer(4))
+}
+
+/// The flags that stat calls know (statx(2), fstatat(2)); all others give EINVAL.
+const STAT_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW
+    | libc::AT_NO_AUTOMOUNT
+    | libc::AT_EMPTY_PATH
+    | libc::AT_STATX_FORCE_SYNC
+    | libc::AT_STATX_DONT_SYNC;
+const STATX_SYNC: u32 = (libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC) as u32;
+const STATX_RESERVED: u32 = 0x8000_0000;
+
+fn is_known(flags: u32, form: Form) -> bool {
+    let mask_is_known = match form {
+        Form::Stat => flags & STATX_SYNC == 0,
+        Form::Statx { mask } => mask & STATX_RESERVED == 0 && flags & STATX_SYNC != STATX_SYNC,
+    };
+    mask_is_known && flags & !(STAT_FLAGS as u32) == 0
+}
+
+fn at(call: Call<'_>, flags: u32, form: Form, to: UserPtr) -> Outcome {
+    if !is_known(flags, form) {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    if flags & libc::AT_EMPTY_PATH as u32 != 0
+        && (call.arg(1) == 0 || call.path(1).is_some_and(|path| path.is_empty()))
+    {
+        return of_descriptor(call, form, to);
+    }
+    let last = follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
+    on_path(call, PathArg::at(call, 0, 1, last), move |task, spot| answer(task, spot, form, to))
+}
+
+pub(super) fn fstat(call: Call<'_>) -> Outcome {
+    of_descriptor(call, Form::Stat, call.pointer(1))
+}
+
+fn of_descriptor(call: Call<'_>, form: Form, to: UserPtr) -> Outcome {
+    let task = call.task();
+    let (object, stat) = match task.hosted(call.int(0)) {
+        Some((object, fd)) => {
+            let stat = object.stat_with(rustix::fs::fstat(&fd).ok());
+            (object, stat)
+        }
+        None => match task.object_of(call.int(0)) {
+            Some(object) => (Arc::clone(&object), object.stat()),
+            None => return Outcome::Resume,
+        },
+    };
+    // What others may have changed since it was opened, through names that are not known here, is asked for.
+    if object.shown().is_none() || (stat.kind != FileKind::Directory && stat.nlink <= 1) {
+        return fill(&object.mount, &stat, form, to);
+    }
+    Outcome::wait(async move {
+        let path = object.driver_path();
+        let now = match task.agent.lstat_believed(&object.mount, &path, true).await {
+            Ok(mut now) if now.id == object.file_id => {
+                object.overlay(&mut now);
+                now
+            }
+            _ => stat,
+        };
+        fill(&object.mount, &now, form, to)
+    })
+}
+
+impl Task {
+    /// The object that a descriptor, or AT_FDCWD, stands for.
+    pub(super) fn object_of(&self, fd: i32) -> Option<Arc<Object>> {
+        if self.agent.objects.is_empty() {
+            return None;
+        }
+        if fd == libc::AT_FDCWD {
+            return match self.cwd() {
+                crate::tasks::Dir::Hosted(object) => Some(object),
+                crate::tasks::Dir::Native(_) | crate::tasks::Dir::Nameless => None,
+            };
+        }
+        self.hosted(fd).map(|(object, _)| object)
+    }
+}
+
+fn fill_statfs(mount: &Mount, figures: &FsStat, to: UserPtr) -> Outcome {
+    let fields = StatfsFields {
+        kind: figures.kind,
+        bsize: figures.bsize,
+        blocks: figures.blocks,
+        bfree: figures.bfree,
+        bavail: figures.bavail,
+        files: figures.files,
+        ffree: figures.ffree,
+        fsid: [device(mount) as i32, 0],
+        namelen: NAME_MAX as u64,
+        flags: if mount.options.read_only { libc::ST_RDONLY } else { 0 },
+    };
+    Outcome::Fill { to, bytes: arch::encode_statfs(&fields).to_vec(), value: 0 }
+}
+
+pub(super) fn statfs(call: Call<'_>) -> Outcome {
+    let to = call.pointer(1);
+    on_path(call, PathArg::cwd(0, Last::Follow), move |task, spot| async move {
+        task.stat_at(&spot).await?;
+        let figures = task.agent.ask(&spot.mount, spot.mount.driver.statfs(&spot.path)).await?;
+        Ok(fill_statfs(&spot.mount, &figures, to))
+    })
+}
+
+pub(super) fn fstatfs(call: Call<'_>) -> Outcome {
+    let task = call.task();
+    let to = call.pointer(1);
+    let Some((object, _)) = task.hosted(call.int(0)) else { return Outcome::Resume };
+    Outcome::wait(async move {
+        let path = object.driver_path();
+        let figures = task.agent.ask(&object.mount, object.mount.driver.statfs(&path)).await;
+        figures.map(|figures| fill_statfs(&object.mount, &figures, to)).into()
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn access(call: Call<'_>) -> Outcome {
+    may(call, PathArg::cwd(0, Last::Follow), call.bits(1))
+}
+
+/// faccessat(2), whose system call has no flags, and faccessat2(2).
+pub(super) fn faccessat(call: Call<'_>) -> Outcome {
+    let flags = if call.notification.call.number == libc::SYS_faccessat2 as u32 { call.bits(3) } else { 0 };
+    if flags & !((libc::AT_SYMLINK_NOFOLLOW | libc::AT_EACCESS | libc::AT_EMPTY_PATH) as u32) != 0 {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    if flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty()) {
+        return may_descriptor(call);
+    }
+    let last = follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
+    may(call, PathArg::at(call, 0, 1, last), call.bits(2))
+}
+
+/// R_OK, W_OK and X_OK in one: other bits are no mode of access(2).
+const ACCESS_BITS: u32 = 7;
+
+fn may(call: Call<'_>, arg: PathArg, bits: u32) -> Outcome {
+    if bits & !ACCESS_BITS != 0 {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    on_path(call, arg, move |task, spot| async move {
+        let stat = task.stat_at(&spot).await?;
+        task.allows(&spot.mount, &spot.path, &stat, bits).await.map(|()| Outcome::DONE)
+    })
+}
+
+fn may_descriptor(call: Call<'_>) -> Outcome {
+    let task = call.task();
+    let bits = call.bits(2);
+    let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
+    Outcome::wait(async move {
+        let allowed = task.allows(&object.mount, &object.driver_path(), &object.stat(), bits).await;
+        allowed.map(|()| Outcome::DONE).into()
+    })
+}
+
+impl Task {
+    /// Whether mount and server allow an access (`bits` of access(2)).
+    pub(super) async fn allows(
+        &self,
+        mount: &Mount,
+        path: &mynah_vfs::VPath,
+        stat: &Stat,
+        bits: u32,
+    ) -> Result<(), Error> {
+        let writes = bits & libc::W_OK as u32 != 0;
+        let runs = bits & libc::X_OK as u32 != 0 && stat.kind == FileKind::Regular;
+        if writes && mount.options.read_only {
+            return Err(Errno::EROFS.into());
+        }
+        if runs && mount.options.noexec {
+            return Err(Errno::EACCES.into());
+        }
+        if bits == 0 || stat.kind == FileKind::Symlink {
+            return Ok(());
+        }
+        self.agent.ask(mount, mount.driver.access(path, bits)).await
+    }
+}

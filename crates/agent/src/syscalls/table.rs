@@ -1,0 +1,632 @@
+//! One row for each system call: how it is treated, by which handler, and what there is to know of it.
+//!
+//! The filter, the dispatcher, `mynah syscalls` and its page in the documentation all come from these rows. A call that
+//! the pinned kernel headers know and the table does not is a compile error; a number newer than both is notified,
+//! answered with ENOSYS and logged once.
+
+use super::{
+    attrs, cwd, descriptors, directories, exec, memory, mounts, names, open, openat2, process, sockets, stat,
+};
+use crate::outcome::{Call, Outcome};
+use mynah_intercept::filter::{Rule, Test, Verdict};
+use syscalls::Sysno;
+
+/// How a call is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The kernel's alone: never trapped.
+    Native,
+    /// Names a path: trapped, and answered by the kernel where the path is the machine's own.
+    Path,
+    /// Acts on a descriptor in a way that the kernel cannot answer alone for a remote object.
+    Descriptor,
+    /// Changes what the program is or where it stands.
+    Process,
+    /// Refused with this errno.
+    Denied(i32),
+}
+
+/// Answers one call.
+pub(crate) type Handler = fn(Call<'_>) -> Outcome;
+
+/// One system call.
+pub struct Row {
+    /// Its name, as the kernel's headers spell it.
+    pub name: &'static str,
+    /// Its number on this processor.
+    pub number: u32,
+    /// How it is treated.
+    pub class: Class,
+    /// What the filter does with it.
+    pub rule: Rule,
+    /// Who answers it; `None` where it never reaches the agent.
+    pub(crate) handler: Option<Handler>,
+    /// What a user may want to know.
+    pub note: &'static str,
+}
+
+const NOTIFY: Rule = Rule::Always(Verdict::Notify);
+
+const fn notify_when(tests: &'static [Test]) -> Rule {
+    Rule::When { tests, then: Verdict::Notify, otherwise: Verdict::Allow }
+}
+
+/// A file mapping that is shared: stores through it are seen by no call.
+const SHARED_FILE_MAPPING: Rule = notify_when(&[
+    Test::AnyBits { arg: 3, bits: libc::MAP_SHARED as u32 },
+    Test::NoBits { arg: 3, bits: libc::MAP_ANONYMOUS as u32 },
+]);
+/// A child that gets a mount or user namespace of its own.
+const NEW_NAMESPACE: Rule =
+    notify_when(&[Test::AnyBits { arg: 0, bits: (libc::CLONE_NEWNS | libc::CLONE_NEWUSER) as u32 }]);
+/// The parent-death signal, which the first program has from us, and the dumpable attribute, without which an agent that is
+/// not root could not read a program's memory.
+const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
+    arg: 0,
+    values: &[
+        libc::PR_SET_PDEATHSIG as u32,
+        libc::PR_GET_PDEATHSIG as u32,
+        libc::PR_SET_DUMPABLE as u32,
+        libc::PR_GET_DUMPABLE as u32,
+    ],
+}]);
+const HAS_ADDRESS: Rule = notify_when(&[Test::NotZero { arg: 4 }]);
+
+macro_rules! rows {
+    ($($(#[$attr:meta])* $name:ident: $class:tt $(($detail:tt))? $($handler:path)? $(, if $rule:expr)? $(, $note:literal)?;)*) => {
+        /// The table, in the order of its families.
+        pub static TABLE: &[Row] = &[$($(#[$attr])* Row {
+            name: stringify!($name),
+            number: Sysno::$name as u32,
+            class: rows!(@class $class $($detail)?),
+            rule: rows!(@rule $class $(($detail))? $(, $rule)?),
+            handler: rows!(@handler $($handler)?),
+            note: rows!(@note $($note)?),
+        }),*];
+    };
+    (@class native) => { Class::Native };
+    (@class path) => { Class::Path };
+    (@class descriptor) => { Class::Descriptor };
+    (@class process) => { Class::Process };
+    (@class denied $errno:ident) => { Class::Denied(libc::$errno) };
+    (@rule native) => { Rule::Always(Verdict::Allow) };
+    (@rule denied ($errno:ident)) => { Rule::Always(Verdict::Errno(libc::$errno as u16)) };
+    (@rule $class:tt, $rule:expr) => { $rule };
+    (@rule $class:tt) => { NOTIFY };
+    (@handler $handler:path) => { Some($handler as Handler) };
+    (@handler) => { None };
+    (@note $note:literal) => { $note };
+    (@note) => { "" };
+}
+
+rows! {
+    // Opening.
+    #[cfg(target_arch = "x86_64")] open: path open::open;
+    #[cfg(target_arch = "x86_64")] creat: path open::creat;
+    openat: path open::openat;
+    openat2: path openat2::openat2, "remote paths: NO_SYMLINKS and NO_MAGICLINKS are kept; BENEATH, IN_ROOT and NO_XDEV give ENOSYS, CACHED gives EAGAIN";
+    name_to_handle_at: path mounts::no_handles, "EOPNOTSUPP for remote paths";
+    open_by_handle_at: native;
+
+    // Attributes.
+    #[cfg(target_arch = "x86_64")] stat: path stat::stat;
+    #[cfg(target_arch = "x86_64")] lstat: path stat::lstat;
+    #[cfg(target_arch = "x86_64")] newfstatat: path stat::fstatat;
+    #[cfg(target_arch = "aarch64")] fstatat: path stat::fstatat;
+    statx: path stat::statx;
+    fstat: descriptor stat::fstat;
+    statfs: path stat::statfs;
+    fstatfs: descriptor stat::fstatfs;
+    #[cfg(target_arch = "x86_64")] ustat: native;
+    #[cfg(target_arch = "x86_64")] access: path stat::access;
+    faccessat: path stat::faccessat;
+    faccessat2: path stat::faccessat;
+    #[cfg(target_arch = "x86_64")] chmod: path attrs::chmod;
+    fchmod: descriptor attrs::fchmod;
+    fchmodat: path attrs::fchmodat;
+    fchmodat2: path attrs::fchmodat;
+    #[cfg(target_arch = "x86_64")] chown: path attrs::chown;
+    #[cfg(target_arch = "x86_64")] lchown: path attrs::lchown;
+    fchown: descriptor attrs::fchown;
+    fchownat: path attrs::fchownat;
+    #[cfg(target_arch = "x86_64")] utime: path attrs::utime;
+    #[cfg(target_arch = "x86_64")] utimes: path attrs::utimes;
+    #[cfg(target_arch = "x86_64")] futimesat: path attrs::futimesat;
+    utimensat: path attrs::utimensat;
+    truncate: path attrs::truncate;
+    ftruncate: native, "the kernel's on the placeholder; carried home with the content";
+    fallocate: native, "the kernel's on the placeholder; holes are carried home as zeros";
+    setxattr: path attrs::setxattr;
+    lsetxattr: path attrs::setxattr;
+    fsetxattr: descriptor attrs::fsetxattr;
+    getxattr: path attrs::getxattr;
+    lgetxattr: path attrs::getxattr;
+    fgetxattr: descriptor attrs::fgetxattr;
+    listxattr: path attrs::listxattr;
+    llistxattr: path attrs::listxattr;
+    flistxattr: descriptor attrs::flistxattr;
+    removexattr: path attrs::removexattr;
+    lremovexattr: path attrs::removexattr;
+    fremovexattr: descriptor attrs::fremovexattr;
+    setxattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    getxattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    listxattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    removexattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    file_getattr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    file_setattr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+
+    // Names.
+    #[cfg(target_arch = "x86_64")] mkdir: path names::mkdir;
+    mkdirat: path names::mkdirat;
+    #[cfg(target_arch = "x86_64")] rmdir: path names::rmdir;
+    #[cfg(target_arch = "x86_64")] unlink: path names::unlink;
+    unlinkat: path names::unlinkat;
+    #[cfg(target_arch = "x86_64")] rename: path names::rename;
+    renameat: path names::renameat;
+    renameat2: path names::renameat;
+    #[cfg(target_arch = "x86_64")] link: path names::link;
+    linkat: path names::linkat;
+    #[cfg(target_arch = "x86_64")] symlink: path names::symlink;
+    symlinkat: path names::symlinkat;
+    #[cfg(target_arch = "x86_64")] readlink: path names::readlink;
+    readlinkat: path names::readlinkat;
+    #[cfg(target_arch = "x86_64")] mknod: path names::mknod;
+    mknodat: path names::mknodat;
+
+    // Directories and where the program stands.
+    #[cfg(target_arch = "x86_64")] getdents: descriptor directories::getdents;
+    getdents64: descriptor directories::getdents64;
+    getcwd: process cwd::getcwd;
+    chdir: process cwd::chdir;
+    fchdir: process cwd::fchdir;
+    chroot: process cwd::chroot, "EPERM for remote directories; after a native one remote paths are out of sight";
+
+    // Descriptors.
+    close: descriptor descriptors::close, "held until what was written is at the server";
+    close_range: descriptor descriptors::close_range, "held until what was written is at the server";
+    dup: native;
+    #[cfg(target_arch = "x86_64")] dup2: descriptor descriptors::dup_over, "the descriptor that is closed by it is held like close";
+    dup3: descriptor descriptors::dup_over, "the descriptor that is closed by it is held like close";
+    fsync: descriptor descriptors::fsync;
+    fdatasync: descriptor descriptors::fsync;
+    sync_file_range: native, "of no effect at the server: fsync is what carries data home";
+    syncfs: descriptor descriptors::syncfs;
+    sync: process descriptors::sync;
+    read: native;
+    write: native;
+    pread64: native;
+    pwrite64: native;
+    readv: native;
+    writev: native;
+    preadv: native;
+    pwritev: native;
+    preadv2: native;
+    pwritev2: native;
+    lseek: native;
+    sendfile: native;
+    splice: native;
+    tee: native;
+    vmsplice: native;
+    copy_file_range: native;
+    readahead: native;
+    fadvise64: native;
+    fcntl: native, "locks on remote files are between the programs of this Mynah";
+    flock: native, "between the programs of this Mynah";
+    ioctl: native;
+    cachestat: native;
+
+    // Programs.
+    execve: process exec::execve;
+    execveat: process exec::execveat;
+    exit: process process::exit;
+    exit_group: process process::exit;
+    clone: process process::clone, if NEW_NAMESPACE, "trapped only for a new mount or user namespace";
+    clone3: native;
+    #[cfg(target_arch = "x86_64")] fork: native;
+    #[cfg(target_arch = "x86_64")] vfork: native;
+    unshare: process process::unshare;
+    setns: process process::unshare;
+
+    // Memory.
+    mmap: descriptor memory::mmap, if SHARED_FILE_MAPPING, "trapped only for shared mappings of files";
+    munmap: native;
+    mprotect: native;
+    mremap: native;
+    msync: native, "a shared mapping's stores are carried home by fsync, close and exit";
+    brk: native;
+    madvise: native;
+    mincore: native;
+    mlock: native;
+    mlock2: native;
+    mlockall: native;
+    munlock: native;
+    munlockall: native;
+    mbind: native;
+    set_mempolicy: native;
+    get_mempolicy: native;
+    set_mempolicy_home_node: native;
+    migrate_pages: native;
+    move_pages: native;
+    pkey_mprotect: native;
+    pkey_alloc: native;
+    pkey_free: native;
+    remap_file_pages: native;
+    memfd_create: native;
+    memfd_secret: native;
+    mseal: native;
+    process_vm_readv: native;
+    process_vm_writev: native;
+    process_madvise: native;
+    process_mrelease: native;
+    userfaultfd: native;
+    map_shadow_stack: native;
+
+    // Sockets.
+    bind: path sockets::bind, "a Unix socket in a remote directory joins the programs of this Mynah";
+    connect: path sockets::connect, "through a remote name the peer's credentials are those of the agent";
+    sendto: path sockets::sendto, if HAS_ADDRESS, "through a remote name the peer's credentials are those of the agent";
+    sendmsg: native, "a Unix socket's name in the message is the machine's own";
+    sendmmsg: native, "a Unix socket's name in the message is the machine's own";
+    socket: native;
+    socketpair: native;
+    listen: native;
+    accept: native;
+    accept4: native;
+    getsockname: descriptor sockets::getsockname;
+    getpeername: descriptor sockets::getpeername;
+    recvfrom: native;
+    recvmsg: native;
+    recvmmsg: native;
+    shutdown: native;
+    setsockopt: native;
+    getsockopt: native;
+
+    // Watching.
+    inotify_add_watch: path mounts::inotify_add_watch, "EOPNOTSUPP for remote paths";
+    inotify_init1: native;
+    #[cfg(target_arch = "x86_64")] inotify_init: native;
+    inotify_rm_watch: native;
+    fanotify_init: native;
+    fanotify_mark: path mounts::fanotify_mark, "EOPNOTSUPP for remote paths";
+
+    // Mounts: the kernel's own table. What lies in Mynah's namespace cannot be mounted, nor mounted over.
+    mount: path mounts::mount, "EPERM where source or target is remote";
+    umount2: path mounts::one_path, "EINVAL for remote paths";
+    pivot_root: path mounts::pivot_root, "EPERM for remote paths";
+    move_mount: path mounts::move_mount, "EPERM for remote paths";
+    open_tree: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    open_tree_attr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    mount_setattr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    fspick: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    fsopen: native;
+    fsconfig: native;
+    fsmount: native;
+    statmount: native;
+    listmount: native;
+    swapon: path mounts::one_path, "EINVAL for remote paths";
+    swapoff: path mounts::one_path, "EINVAL for remote paths";
+    acct: path mounts::one_path, "EINVAL for remote paths";
+    quotactl: path mounts::quotactl, "EOPNOTSUPP for remote paths";
+    quotactl_fd: native;
+    #[cfg(target_arch = "x86_64")] uselib: denied(ENOSYS);
+    bpf: native, "paths in its attributes are the machine's own";
+    landlock_create_ruleset: native;
+    landlock_add_rule: native;
+    landlock_restrict_self: native;
+
+    // Asynchronous I/O that seccomp cannot see into.
+    io_uring_setup: denied(ENOSYS), "its opens would be invisible";
+    io_uring_enter: native;
+    io_uring_register: native;
+    io_setup: native;
+    io_destroy: native;
+    io_getevents: native;
+    io_pgetevents: native;
+    io_submit: native;
+    io_cancel: native;
+
+    // Waiting and events.
+    #[cfg(target_arch = "x86_64")] poll: native;
+    ppoll: native;
+    #[cfg(target_arch = "x86_64")] select: native;
+    pselect6: native;
+    epoll_create1: native;
+    #[cfg(target_arch = "x86_64")] epoll_create: native;
+    epoll_ctl: native;
+    #[cfg(target_arch = "x86_64")] epoll_wait: native;
+    epoll_pwait: native;
+    epoll_pwait2: native;
+    #[cfg(target_arch = "x86_64")] epoll_ctl_old: native;
+    #[cfg(target_arch = "x86_64")] epoll_wait_old: native;
+    eventfd2: native;
+    #[cfg(target_arch = "x86_64")] eventfd: native;
+    signalfd4: native;
+    #[cfg(target_arch = "x86_64")] signalfd: native;
+    timerfd_create: native;
+    timerfd_settime: native;
+    timerfd_gettime: native;
+    #[cfg(target_arch = "x86_64")] pipe: native;
+    pipe2: native;
+    wait4: native;
+    waitid: native;
+    #[cfg(target_arch = "x86_64")] pause: native;
+
+    // Signals.
+    rt_sigaction: native;
+    rt_sigprocmask: native;
+    rt_sigreturn: native;
+    rt_sigpending: native;
+    rt_sigtimedwait: native;
+    rt_sigqueueinfo: native;
+    rt_tgsigqueueinfo: native;
+    rt_sigsuspend: native;
+    sigaltstack: native;
+    kill: native;
+    tkill: native;
+    tgkill: native;
+    restart_syscall: native;
+    pidfd_open: native;
+    pidfd_send_signal: native;
+    pidfd_getfd: native;
+
+    // Time.
+    nanosleep: native;
+    clock_nanosleep: native;
+    clock_gettime: native;
+    clock_settime: native;
+    clock_getres: native;
+    clock_adjtime: native;
+    #[cfg(target_arch = "x86_64")] time: native;
+    gettimeofday: native;
+    settimeofday: native;
+    adjtimex: native;
+    getitimer: native;
+    setitimer: native;
+    #[cfg(target_arch = "x86_64")] alarm: native;
+    timer_create: native;
+    timer_settime: native;
+    timer_gettime: native;
+    timer_getoverrun: native;
+    timer_delete: native;
+    times: native;
+
+    // Who one is.
+    getpid: native;
+    getppid: native;
+    gettid: native;
+    getuid: native;
+    geteuid: native;
+    getgid: native;
+    getegid: native;
+    getresuid: native;
+    getresgid: native;
+    getgroups: native;
+    setuid: native;
+    setgid: native;
+    setreuid: native;
+    setregid: native;
+    setresuid: native;
+    setresgid: native;
+    setgroups: native;
+    setfsuid: native;
+    setfsgid: native;
+    capget: native;
+    capset: native;
+    setpgid: native;
+    getpgid: native;
+    #[cfg(target_arch = "x86_64")] getpgrp: native;
+    getsid: native;
+    setsid: native;
+    personality: native;
+    prctl: process process::prctl, if ASKS_ABOUT_ITSELF, "trapped only for what the agent must know of or has changed";
+    #[cfg(target_arch = "x86_64")] arch_prctl: native;
+    umask: native;
+    uname: native;
+    sethostname: native;
+    setdomainname: native;
+    sysinfo: native;
+    getrusage: native;
+    getrlimit: native;
+    setrlimit: native;
+    prlimit64: native;
+    getpriority: native;
+    setpriority: native;
+    ioprio_get: native;
+    ioprio_set: native;
+
+    // Scheduling and threads.
+    futex: native;
+    futex_waitv: native;
+    futex_wake: native;
+    futex_wait: native;
+    futex_requeue: native;
+    set_robust_list: native;
+    get_robust_list: native;
+    set_tid_address: native;
+    #[cfg(target_arch = "x86_64")] set_thread_area: native;
+    #[cfg(target_arch = "x86_64")] get_thread_area: native;
+    rseq: native;
+    membarrier: native;
+    sched_yield: native;
+    sched_setparam: native;
+    sched_getparam: native;
+    sched_setscheduler: native;
+    sched_getscheduler: native;
+    sched_get_priority_max: native;
+    sched_get_priority_min: native;
+    sched_rr_get_interval: native;
+    sched_setaffinity: native;
+    sched_getaffinity: native;
+    sched_setattr: native;
+    sched_getattr: native;
+    getcpu: native;
+    kcmp: native;
+    ptrace: native;
+    seccomp: native, "a program that asks for a listener of its own gets EBUSY";
+    perf_event_open: native;
+
+    // System V and POSIX message objects: they have names of their own, not paths.
+    shmget: native;
+    shmat: native;
+    shmctl: native;
+    shmdt: native;
+    semget: native;
+    semop: native;
+    semctl: native;
+    semtimedop: native;
+    msgget: native;
+    msgsnd: native;
+    msgrcv: native;
+    msgctl: native;
+    mq_open: native;
+    mq_unlink: native;
+    mq_timedsend: native;
+    mq_timedreceive: native;
+    mq_notify: native;
+    mq_getsetattr: native;
+
+    // The rest of the kernel's business.
+    add_key: native;
+    request_key: native;
+    keyctl: native;
+    getrandom: native;
+    syslog: native;
+    reboot: native;
+    vhangup: native;
+    #[cfg(target_arch = "x86_64")] iopl: native;
+    #[cfg(target_arch = "x86_64")] ioperm: native;
+    #[cfg(target_arch = "x86_64")] modify_ldt: native;
+    init_module: native;
+    finit_module: native;
+    delete_module: native;
+    kexec_load: native;
+    kexec_file_load: native;
+    lookup_dcookie: native;
+    lsm_get_self_attr: native;
+    lsm_set_self_attr: native;
+    lsm_list_modules: native;
+    nfsservctl: native;
+    #[cfg(target_arch = "x86_64")] create_module: native;
+    #[cfg(target_arch = "x86_64")] get_kernel_syms: native;
+    #[cfg(target_arch = "x86_64")] query_module: native;
+    #[cfg(target_arch = "x86_64")] sysfs: native;
+    // Numbers of 32-bit processors' calls: no 64-bit kernel answers them.
+    #[cfg(target_arch = "aarch64")] clock_gettime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] clock_settime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] clock_adjtime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] clock_getres_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] clock_nanosleep_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] timer_gettime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] timer_settime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] timerfd_gettime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] timerfd_settime64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] utimensat_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] pselect6_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] ppoll_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] io_pgetevents_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] recvmmsg_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] mq_timedsend_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] mq_timedreceive_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] semtimedop_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] rt_sigtimedwait_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] futex_time64: denied(ENOSYS);
+    #[cfg(target_arch = "aarch64")] sched_rr_get_interval_time64: denied(ENOSYS);
+    #[cfg(target_arch = "x86_64")] uprobe: native;
+    #[cfg(target_arch = "x86_64")] uretprobe: native;
+    #[cfg(target_arch = "x86_64")] _sysctl: native;
+    #[cfg(target_arch = "x86_64")] getpmsg: native;
+    #[cfg(target_arch = "x86_64")] putpmsg: native;
+    #[cfg(target_arch = "x86_64")] afs_syscall: native;
+    #[cfg(target_arch = "x86_64")] tuxcall: native;
+    #[cfg(target_arch = "x86_64")] security: native;
+    #[cfg(target_arch = "x86_64")] vserver: native;
+}
+
+/// Numbers up to here are looked at for completeness; the kernel's own are far below.
+const NUMBERS: usize = 1024;
+
+/// Every call that the pinned headers know has a row, and each row is its call's only one.
+const _COMPLETE: () = {
+    let mut number = 0;
+    while number < NUMBERS {
+        let known = Sysno::new(number).is_some();
+        let mut rows = 0;
+        let mut at = 0;
+        while at < TABLE.len() {
+            if TABLE[at].number as usize == number {
+                rows += 1;
+            }
+            at += 1;
+        }
+        assert!(!known || rows == 1, "a system call of the kernel's headers has no row, or two");
+        number += 1;
+    }
+};
+
+/// The row of a number; `None` if the table does not know it.
+#[must_use]
+pub fn row(number: u32) -> Option<&'static Row> {
+    static INDEX: std::sync::LazyLock<Vec<Option<&'static Row>>> = std::sync::LazyLock::new(|| {
+        let mut index = vec![None; NUMBERS];
+        for row in TABLE {
+            if let Some(slot) = index.get_mut(row.number as usize) {
+                *slot = Some(row);
+            }
+        }
+        index
+    });
+    INDEX.get(number as usize).copied().flatten()
+}
+
+/// The calls that make, change or remove names: done twice they give another answer than done once.
+const NAME_CHANGES: &[&str] = &[
+    "open",
+    "creat",
+    "openat",
+    "openat2",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "unlink",
+    "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "mknod",
+    "mknodat",
+];
+
+/// Whether a call changes names, so that it must not be begun anew once it was begun.
+pub(crate) fn changes_names(number: u32) -> bool {
+    row(number).is_some_and(|row| NAME_CHANGES.contains(&row.name))
+}
+
+/// The calls that may wait natively for as long as somebody else likes, and end with EINTR then (signal(7)).
+const INTERRUPTED: &[&str] = &["open", "creat", "openat", "openat2", "connect", "sendto"];
+
+/// Whether a program has to expect EINTR of a call.
+pub(crate) fn may_be_interrupted(number: u32) -> bool {
+    row(number).is_some_and(|row| INTERRUPTED.contains(&row.name))
+}
+
+/// The policy of the filter, as the rows say it.
+///
+/// # Errors
+/// A filter too long for the kernel, which a test keeps from happening.
+pub fn filter() -> Result<mynah_intercept::filter::Program, mynah_intercept::filter::FilterError> {
+    use mynah_intercept::filter::{self, Policy};
+    let native: Vec<filter::Row> =
+        TABLE.iter().map(|row| filter::Row { number: row.number, rule: row.rule }).collect();
+    let i386 = super::i386::verdicts();
+    filter::compile(&Policy {
+        native: &native,
+        unknown: Verdict::Notify,
+        i386: &i386,
+        i386_unknown: Verdict::Notify,
+        x32: Verdict::Notify,
+    })
+}

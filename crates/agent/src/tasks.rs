@@ -1,0 +1,290 @@
+//! What the agent knows of the tasks that call it: a kept pidfd, the working directory, whether it sees our root.
+//!
+//! Everything here is a memory of what the kernel says and can be forgotten at any time.
+
+use crate::object::Object;
+use crate::{Agent, lock};
+use mynah_cache::Ident;
+use mynah_intercept::Tid;
+use mynah_intercept::pidfd::PidFd;
+use mynah_vfs::{Errno, VPath};
+use rustix::fs::{self, AtFlags, OFlags};
+use std::collections::{HashMap, HashSet};
+use std::fs::read_link;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A directory from which a relative name starts.
+#[derive(Clone)]
+pub(crate) enum Dir {
+    /// One of the machine's own, with its path.
+    Native(VPath),
+    /// One that stands for an object of a mount.
+    Hosted(Arc<Object>),
+    /// The machine's own, but with a path that cannot be told (removed, or outside our root).
+    Nameless,
+}
+
+/// Tasks remembered at once; beyond it the memory starts anew.
+const REMEMBERED_MAX: usize = 4096;
+
+/// A chdir that was handed to the kernel has been performed after this time, whatever else its caller does.
+const SETTLED_AFTER: Duration = Duration::from_millis(200);
+
+#[derive(Default)]
+pub(crate) struct Tasks {
+    known: Mutex<HashMap<i32, Known>>,
+    /// Counts every chdir and directory rename: a remembered directory is good only for the count at which it was seen.
+    epoch: AtomicU64,
+    /// The callers whose chdir the kernel may not have performed yet.
+    unsettled: Mutex<HashMap<i32, Instant>>,
+    /// Whether some program may have a root or mount namespace that is not ours.
+    foreign: AtomicBool,
+    /// The first program, which was launched with a parent-death signal; 0 once it has set one of its own.
+    launched: AtomicI32,
+    /// Tasks that have made themselves not dumpable, as far as they know.
+    closed: Mutex<HashSet<i32>>,
+}
+
+struct Known {
+    pidfd: Arc<PidFd>,
+    cwd: Option<(u64, Dir)>,
+    foreign: Option<(u64, bool)>,
+}
+
+impl Tasks {
+    /// A working directory changes, for this task and all that share it.
+    pub(crate) fn directory_changes(&self, tid: Tid) {
+        lock(&self.unsettled).insert(tid.0, Instant::now());
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Directories may have got other names.
+    pub(crate) fn forget_directories(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Some program asks for a root or a mount namespace of its own.
+    pub(crate) fn root_changes(&self, tid: Tid) {
+        self.foreign.store(true, Ordering::Release);
+        self.directory_changes(tid);
+    }
+
+    /// The program that the run began with.
+    pub(crate) fn launched(&self, tid: Tid) {
+        self.launched.store(tid.0, Ordering::Release);
+    }
+
+    pub(crate) fn has_our_death_signal(&self, tid: Tid) -> bool {
+        self.launched.load(Ordering::Acquire) == tid.0
+    }
+
+    pub(crate) fn sets_death_signal(&self, tid: Tid) {
+        // Any other task's is its own already.
+        let _ = self.launched.compare_exchange(tid.0, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    pub(crate) fn note_dumpable(&self, tid: Tid, dumpable: bool) {
+        let mut closed = lock(&self.closed);
+        if dumpable {
+            closed.remove(&tid.0)
+        } else {
+            closed.insert(tid.0)
+        };
+    }
+
+    pub(crate) fn says_not_dumpable(&self, tid: Tid) -> bool {
+        lock(&self.closed).contains(&tid.0)
+    }
+
+    /// The task ends.
+    pub(crate) fn forget(&self, tid: Tid) {
+        lock(&self.closed).remove(&tid.0);
+        lock(&self.known).remove(&tid.0);
+        lock(&self.unsettled).remove(&tid.0);
+    }
+
+    /// A task that calls again has had its last chdir performed.
+    fn settle(&self, tid: Tid) -> bool {
+        let mut unsettled = lock(&self.unsettled);
+        if unsettled.is_empty() {
+            return true;
+        }
+        unsettled.remove(&tid.0);
+        unsettled.retain(|_, since| since.elapsed() < SETTLED_AFTER);
+        unsettled.is_empty()
+    }
+
+    fn with<T>(&self, tid: Tid, look: impl FnOnce(&mut Known) -> T) -> std::io::Result<T> {
+        let mut known = lock(&self.known);
+        // A number that was given to another task since must not be taken for the old one.
+        if known.get(&tid.0).is_some_and(|task| task.pidfd.has_ended()) {
+            known.remove(&tid.0);
+        }
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        let task = match known.entry(tid.0) {
+            std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                let pidfd = Arc::new(PidFd::open_thread(tid)?);
+                free.insert(Known { pidfd, cwd: None, foreign: None })
+            }
+        };
+        Ok(look(task))
+    }
+}
+
+/// One calling task.
+#[derive(Clone)]
+pub(crate) struct Task {
+    pub(crate) agent: Arc<Agent>,
+    pub(crate) tid: Tid,
+}
+
+impl Task {
+    /// The path of one of the task's own files in `/proc`.
+    pub(crate) fn proc(&self, entry: &str) -> String {
+        format!("/proc/{}/{entry}", self.tid.0)
+    }
+
+    /// The very open file that a descriptor of the task refers to.
+    pub(crate) fn descriptor(&self, fd: i32) -> std::io::Result<OwnedFd> {
+        let pidfd = self.agent.tasks.with(self.tid, |known| Arc::clone(&known.pidfd))?;
+        pidfd.get_fd(fd)
+    }
+
+    /// The object that a descriptor of the task stands for, with the descriptor; `None` for one of the machine's own, and
+    /// where the kernel itself will say what is wrong with it.
+    pub(crate) fn hosted(&self, fd: i32) -> Option<(Arc<Object>, OwnedFd)> {
+        if self.agent.objects.is_empty() {
+            return None;
+        }
+        let fd = self.descriptor(fd).ok()?;
+        let object = self.agent.objects.of_descriptor(&fd)?;
+        Some((object, fd))
+    }
+
+    /// Where relative names start.
+    pub(crate) fn cwd(&self) -> Dir {
+        let tasks = &self.agent.tasks;
+        let settled = tasks.settle(self.tid);
+        let epoch = tasks.epoch.load(Ordering::Acquire);
+        if settled {
+            let remembered = tasks.with(self.tid, |known| match &known.cwd {
+                Some((seen, dir)) if *seen == epoch => Some(dir.clone()),
+                _ => None,
+            });
+            if let Ok(Some(dir)) = remembered {
+                return dir;
+            }
+        }
+        let dir = self.dir_of_link(&self.proc("cwd"));
+        if settled {
+            // Failing to remember costs time only.
+            let _ = tasks.with(self.tid, |known| known.cwd = Some((epoch, dir.clone())));
+        }
+        dir
+    }
+
+    /// Where names relative to a descriptor start. The kernel's error for a bad one.
+    pub(crate) fn dir_of_descriptor(&self, fd: i32) -> Result<Dir, Errno> {
+        if let Some((object, _)) = self.hosted(fd) {
+            return Ok(Dir::Hosted(object));
+        }
+        match self.dir_of_link(&self.proc(&format!("fd/{fd}"))) {
+            Dir::Nameless if self.descriptor(fd).is_err() => Err(Errno::EBADF),
+            dir => Ok(dir),
+        }
+    }
+
+    fn dir_of_link(&self, link: &str) -> Dir {
+        let Ok(text) = read_link(link) else { return Dir::Nameless };
+        let text = text.into_os_string().into_vec();
+        if self.agent.objects.may_be_hosted(&text)
+            && let Some(object) = self.object_of_link(link)
+        {
+            return Dir::Hosted(object);
+        }
+        if !text.starts_with(b"/") || text.ends_with(b" (deleted)") {
+            return Dir::Nameless;
+        }
+        let Some(path) = VPath::normal(&text) else { return Dir::Nameless };
+        Dir::Native(self.agent.namespace.shown_as(&path).unwrap_or(path))
+    }
+
+    /// The object that a magic link of `/proc` leads to.
+    pub(crate) fn object_of_link(&self, link: &str) -> Option<Arc<Object>> {
+        let stat = fs::statat(fs::CWD, link, AtFlags::empty()).ok()?;
+        self.agent.objects.by_ident(Ident { dev: stat.st_dev, ino: stat.st_ino })
+    }
+
+    /// Whether the task sees a root or mounts that are not ours: its paths are then the kernel's alone.
+    pub(crate) fn is_foreign(&self) -> bool {
+        let tasks = &self.agent.tasks;
+        if !tasks.foreign.load(Ordering::Acquire) {
+            return false;
+        }
+        let settled = tasks.settle(self.tid);
+        let epoch = tasks.epoch.load(Ordering::Acquire);
+        let remembered = tasks.with(self.tid, |known| known.foreign.filter(|(seen, _)| *seen == epoch));
+        if let (true, Ok(Some((_, foreign)))) = (settled, remembered) {
+            return foreign;
+        }
+        let foreign = self.sees_another_root();
+        if settled {
+            let _ = tasks.with(self.tid, |known| known.foreign = Some((epoch, foreign)));
+        }
+        foreign
+    }
+
+    fn sees_another_root(&self) -> bool {
+        let root =
+            |path: &str| fs::statat(fs::CWD, path, AtFlags::empty()).map(|s| (s.st_dev, s.st_ino)).ok();
+        let mounts = |path: &str| read_link(path).ok();
+        root(&self.proc("root/.")) != root("/") || mounts(&self.proc("ns/mnt")) != mounts("/proc/self/ns/mnt")
+    }
+
+    /// The file mode creation mask.
+    pub(crate) fn umask(&self) -> u32 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap_or_default();
+        let field = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        // 022 is what a task has that nobody gave another; a task that is gone needs none.
+        field.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+    }
+
+    /// Whether a descriptor goes when the task runs another program.
+    pub(crate) fn closes_on_exec(&self, fd: i32) -> bool {
+        let info = std::fs::read_to_string(self.proc(&format!("fdinfo/{fd}"))).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0);
+        flags & OFlags::CLOEXEC.bits() != 0
+    }
+
+    /// The inodes of the files that the task has mapped, of the cache's file system or of others (proc(5): the fifth field).
+    pub(crate) fn mappings(&self) -> Vec<u64> {
+        let maps = std::fs::read(self.proc("maps")).unwrap_or_default();
+        let inode = |line: &[u8]| {
+            let field = line.split(|&b| b == b' ').filter(|field| !field.is_empty()).nth(4)?;
+            std::str::from_utf8(field).ok()?.parse().ok().filter(|&inode: &u64| inode != 0)
+        };
+        maps.split(|&b| b == b'\n').filter_map(inode).collect()
+    }
+
+    /// The numbers of the task's open descriptors.
+    pub(crate) fn descriptors(&self) -> Vec<i32> {
+        let Ok(entries) = std::fs::read_dir(self.proc("fd")) else { return Vec::new() };
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
+}
+
+/// Whether a descriptor can be written through.
+pub(crate) fn is_writable(fd: &OwnedFd) -> bool {
+    fs::fcntl_getfl(fd).is_ok_and(|flags| {
+        let mode = flags & OFlags::RWMODE;
+        mode == OFlags::WRONLY || mode == OFlags::RDWR
+    })
+}

@@ -1,0 +1,49 @@
+//! What differs by processor, and kernel structures as bytes.
+//!
+//! The encoders lay out what the agent writes into a program's memory when it answers a call itself. They are safe code
+//! over byte arrays; tests compare them with the C library's definitions.
+
+mod dirent;
+mod stat;
+mod statfs;
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+use x86_64 as native;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "aarch64")]
+use aarch64 as native;
+
+pub use dirent::{encode_dirent, encode_dirent64};
+pub use native::STAT_BYTES;
+pub use stat::{STATX_BYTES, StatFields, encode_stat, encode_statx};
+pub use statfs::{STATFS_BYTES, StatfsFields, encode_statfs};
+
+pub(crate) use native::{
+    AUDIT_ARCH_I386, AUDIT_ARCH_NATIVE, HAS_X32, INSTRUCTION_BYTES, Registers, abi_of_instruction, numbers,
+};
+
+/// The numbers of the calls that [`transient`](crate::transient) performs in a tracee, and what else it has to know of
+/// an [`Abi`](crate::Abi).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    pub(crate) close: u64,
+    pub(crate) execve: u64,
+    /// mmap with the offset in bytes, or in pages: only offset 0 is used.
+    pub(crate) mmap: u64,
+    pub(crate) munmap: u64,
+    /// Bytes of one pointer in an argument array.
+    pub(crate) pointer_bytes: usize,
+}
+
+/// Writes a number into `bytes` at `offset`, in the processor's order.
+macro_rules! put {
+    ($bytes:expr, $offset:expr, $value:expr) => {{
+        let value = $value.to_ne_bytes();
+        $bytes[$offset..$offset + value.len()].copy_from_slice(&value);
+    }};
+}
+pub(crate) use put;

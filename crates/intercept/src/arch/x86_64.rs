@@ -1,0 +1,136 @@
+//! x86_64, with its i386 and x32 guests.
+
+use std::io;
+
+use super::{Numbers, put};
+use crate::arch::StatFields;
+use crate::filter::X32_BIT;
+use crate::{Abi, Call, sys};
+
+/// `AUDIT_ARCH_X86_64`.
+pub(crate) const AUDIT_ARCH_NATIVE: u32 = 0xC000_003E;
+/// `AUDIT_ARCH_I386`.
+pub(crate) const AUDIT_ARCH_I386: Option<u32> = Some(0x4000_0003);
+/// Whether numbers with bit 30 are another table.
+pub(crate) const HAS_X32: bool = true;
+
+/// Length of `syscall`, and of `int 0x80`. i386 programs that use sysenter return behind an `int 0x80` in the vdso, which
+/// the kernel itself relies on to restart calls.
+pub(crate) const INSTRUCTION_BYTES: u64 = 2;
+
+/// Bytes of `struct stat`.
+pub const STAT_BYTES: usize = 144;
+
+/// The numbers of an ABI.
+pub(crate) fn numbers(abi: Abi) -> Numbers {
+    const X32: u64 = X32_BIT as u64;
+    match abi {
+        Abi::Native => Numbers { close: 3, execve: 59, mmap: 9, munmap: 11, pointer_bytes: 8 },
+        Abi::X32 => {
+            Numbers { close: X32 | 3, execve: X32 | 520, mmap: X32 | 9, munmap: X32 | 11, pointer_bytes: 4 }
+        }
+        Abi::I386 => Numbers { close: 6, execve: 11, mmap: 192, munmap: 91, pointer_bytes: 4 },
+    }
+}
+
+/// By which table of numbers an instruction calls, if it is one that makes system calls.
+pub(crate) fn abi_of_instruction(code: [u8; INSTRUCTION_BYTES as usize]) -> Option<Abi> {
+    match code {
+        [0x0f, 0x05] => Some(Abi::Native),
+        [0xcd, 0x80] => Some(Abi::I386),
+        _ => None,
+    }
+}
+
+/// `struct stat` of 64-bit programs (arch/x86/include/uapi/asm/stat.h).
+pub(crate) fn lay_out_stat(fields: &StatFields, bytes: &mut [u8; STAT_BYTES]) {
+    put!(bytes, 0, fields.dev);
+    put!(bytes, 8, fields.ino);
+    put!(bytes, 16, fields.nlink);
+    put!(bytes, 24, fields.mode);
+    put!(bytes, 28, fields.uid);
+    put!(bytes, 32, fields.gid);
+    put!(bytes, 40, fields.rdev);
+    put!(bytes, 48, fields.size as i64);
+    put!(bytes, 56, i64::from(fields.blksize));
+    put!(bytes, 64, fields.blocks as i64);
+    for (offset, (sec, nsec)) in [(72, fields.atime), (88, fields.mtime), (104, fields.ctime)] {
+        put!(bytes, offset, sec);
+        put!(bytes, offset + 8, u64::from(nsec));
+    }
+}
+
+const PTRACE_GETREGS: libc::c_ulong = 12;
+const PTRACE_SETREGS: libc::c_ulong = 13;
+
+/// A stopped thread's general registers. i386 threads have their own in the same places.
+#[derive(Clone, Copy)]
+pub(crate) struct Registers(libc::user_regs_struct);
+
+impl Registers {
+    /// Those of a thread that is in a ptrace stop.
+    pub(crate) fn read(tid: i32) -> io::Result<Registers> {
+        // SAFETY: a structure of integers may be all zeros.
+        let mut raw: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+        sys::ptrace_struct(PTRACE_GETREGS, tid, 0, &mut raw)?;
+        Ok(Registers(raw))
+    }
+
+    /// Gives them to a thread that is in a ptrace stop.
+    pub(crate) fn write(&self, tid: i32) -> io::Result<()> {
+        let mut raw = self.0;
+        sys::ptrace_struct(PTRACE_SETREGS, tid, 0, &mut raw)
+    }
+
+    pub(crate) fn instruction_pointer(&self) -> u64 {
+        self.0.rip
+    }
+
+    /// Whether the thread is on its way back from `call` with a restart code as result: nothing of the program has
+    /// run since.
+    pub(crate) fn is_about_to_restart(&self, call: &Call) -> bool {
+        let number = match call.abi {
+            Abi::X32 => call.number | X32_BIT,
+            Abi::Native | Abi::I386 => call.number,
+        };
+        self.0.rip == call.ip && self.0.orig_rax as u32 == number && is_restart_code(self.0.rax as i32)
+    }
+
+    /// Sets up a call by the instruction that ends before `ip`. No restart of the interrupted call follows.
+    pub(crate) fn set_call(&mut self, abi: Abi, ip: u64, number: u64, args: [u64; 6]) {
+        let regs = &mut self.0;
+        regs.rip = ip - INSTRUCTION_BYTES;
+        regs.rax = number;
+        regs.orig_rax = u64::MAX;
+        let [a, b, c, d, e, f] = args;
+        match abi {
+            Abi::Native | Abi::X32 => {
+                (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a, b, c, d, e, f);
+            }
+            Abi::I386 => (regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp) = (a, b, c, d, e, f),
+        }
+    }
+
+    /// The result of the call that has just returned.
+    pub(crate) fn result(&self, abi: Abi) -> i64 {
+        match abi {
+            Abi::Native | Abi::X32 => self.0.rax as i64,
+            // Addresses above 2 GiB are positive, errors are not.
+            Abi::I386 if self.0.rax as i32 >= -4095 && (self.0.rax as i32) < 0 => {
+                i64::from(self.0.rax as i32)
+            }
+            Abi::I386 => i64::from(self.0.rax as u32),
+        }
+    }
+
+    /// Makes the program go on at `ip` as though its call had returned `result`.
+    pub(crate) fn set_returned(&mut self, ip: u64, result: i64) {
+        self.0.rip = ip;
+        self.0.rax = result as u64;
+        self.0.orig_rax = u64::MAX;
+    }
+}
+
+fn is_restart_code(result: i32) -> bool {
+    (-516..=-512).contains(&result)
+}

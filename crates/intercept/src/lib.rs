@@ -1,0 +1,35 @@
+//! The mechanism of interception: how system calls of unmodified programs reach the agent, and what it can do to the
+//! program that made one.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`filter`] | a pure compiler from rows (number, verdict) to the seccomp filter, with its interpreter |
+//! | [`launch`] | starts a program under a filter and hands its [`Listener`](listener::Listener) to the caller |
+//! | [`listener`] | notifications received, answered, resumed; descriptors handed into the program |
+//! | [`memory`] | bytes and strings of a tracee |
+//! | [`pidfd`] | a process held by descriptor; its descriptors fetched |
+//! | [`transient`] | ptrace in passing: a call performed as another one, execve of another file, safe restarts |
+//! | [`subreaper`] | children and orphans: adopted, looked at and reaped without disturbing [`transient`] |
+//! | [`arch`] | kernel structures as bytes |
+//! | [`probe`] | what this machine allows |
+//!
+//! There is no policy here: no rule about paths, no mount, no choice of an errno. In turn no user of this crate
+//! sees a register or a raw pointer. This is the one crate of the workspace in which unsafe code is allowed; each
+//! block does one thing and says why it holds.
+//!
+//! What differs by processor (x86_64, aarch64) is in [`arch`].
+
+pub mod arch;
+mod call;
+pub mod filter;
+pub mod launch;
+pub mod leases;
+pub mod listener;
+pub mod memory;
+pub mod pidfd;
+pub mod probe;
+pub mod subreaper;
+mod sys;
+pub mod transient;
+
+pub use call::{Abi, Call, Notification, Tid, UserPtr};

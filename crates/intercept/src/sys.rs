@@ -1,0 +1,287 @@
+//! The few raw system calls that neither rustix nor std offers, as safe functions.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use crate::filter::{Instruction, Program};
+
+/// An ioctl whose argument points to a structure that the kernel reads and writes.
+pub(crate) fn ioctl_struct<T>(fd: BorrowedFd<'_>, request: libc::Ioctl, argument: &mut T) -> io::Result<i32> {
+    let argument: *mut T = argument;
+    // SAFETY: the descriptor is open and the pointer comes from an exclusive reference; callers pair each request
+    // with the structure whose size it carries in its number, so the kernel stays inside.
+    check_int(unsafe { libc::ioctl(fd.as_raw_fd(), request, argument) })
+}
+
+/// An ioctl whose argument is a number.
+pub(crate) fn ioctl_value(fd: BorrowedFd<'_>, request: libc::Ioctl, argument: u64) -> io::Result<i32> {
+    // SAFETY: the descriptor is open; the request takes its argument by value and touches no memory of ours.
+    check_int(unsafe { libc::ioctl(fd.as_raw_fd(), request, argument) })
+}
+
+/// The structure sizes of the running kernel's notification interface.
+pub(crate) fn seccomp_notif_sizes() -> io::Result<libc::seccomp_notif_sizes> {
+    let mut sizes = libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
+    let pointer: *mut libc::seccomp_notif_sizes = &mut sizes;
+    // SAFETY: the pointer is valid for the structure that this operation fills in.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, pointer) })?;
+    Ok(sizes)
+}
+
+/// Installs a filter on the calling thread. Gives the raw result: the listener's number, or minus an errno.
+///
+/// Makes nothing but system calls, so a freshly forked child may use it.
+pub(crate) fn seccomp_install(program: &Program, flags: libc::c_ulong) -> i64 {
+    let code: &[Instruction] = program.instructions();
+    // `Instruction` has the layout of `struct sock_filter`; the length was checked when it was compiled.
+    let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut().cast() };
+    let pointer: *const libc::sock_fprog = &program;
+    // SAFETY: the pointers describe `len` instructions that live until the call is over and are only read.
+    result(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, pointer) })
+}
+
+/// Copies from a tracee. Returns how many bytes were readable.
+pub(crate) fn process_vm_read(tid: i32, from: u64, into: &mut [u8]) -> io::Result<usize> {
+    let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let remote = libc::iovec { iov_base: from as *mut libc::c_void, iov_len: into.len() };
+    // SAFETY: the local vector describes an exclusive slice; the remote one is only interpreted in the tracee.
+    check_size(unsafe { libc::process_vm_readv(tid, &local, 1, &remote, 1, 0) })
+}
+
+/// Copies into a tracee. Returns how many bytes were writable.
+pub(crate) fn process_vm_write(tid: i32, to: u64, from: &[u8]) -> io::Result<usize> {
+    let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
+    let remote = libc::iovec { iov_base: to as *mut libc::c_void, iov_len: from.len() };
+    // SAFETY: the local vector describes a live slice that the kernel only reads; the remote one belongs to the tracee.
+    check_size(unsafe { libc::process_vm_writev(tid, &local, 1, &remote, 1, 0) })
+}
+
+/// ptrace(2) with plain numbers, for requests that touch no memory of ours.
+pub(crate) fn ptrace_value(request: libc::c_ulong, tid: i32, addr: u64, data: u64) -> io::Result<()> {
+    // SAFETY: callers pass only requests whose arguments are numbers (SEIZE, INTERRUPT, SYSCALL, CONT, DETACH).
+    check(unsafe { libc::syscall(libc::SYS_ptrace, request, tid, addr, data) }).map(drop)
+}
+
+/// ptrace(2) with a structure that the kernel reads or fills in.
+pub(crate) fn ptrace_struct<T>(request: libc::c_ulong, tid: i32, addr: u64, data: &mut T) -> io::Result<()> {
+    let data: *mut T = data;
+    // SAFETY: the pointer comes from an exclusive reference; callers pair the request with a structure of the
+    // size that it moves (given to the kernel in `addr` or in the structure where that is not fixed).
+    check(unsafe { libc::syscall(libc::SYS_ptrace, request, tid, addr, data) }).map(drop)
+}
+
+/// Reads a register set of a stopped thread.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn ptrace_get_regset<T>(tid: i32, set: u64, registers: &mut T) -> io::Result<()> {
+    const PTRACE_GETREGSET: libc::c_ulong = 0x4204;
+    let mut vector = libc::iovec { iov_base: (&raw mut *registers).cast(), iov_len: size_of::<T>() };
+    ptrace_struct(PTRACE_GETREGSET, tid, set, &mut vector)
+}
+
+/// Writes a register set of a stopped thread.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn ptrace_set_regset<T>(tid: i32, set: u64, registers: &mut T) -> io::Result<()> {
+    const PTRACE_SETREGSET: libc::c_ulong = 0x4205;
+    let mut vector = libc::iovec { iov_base: (&raw mut *registers).cast(), iov_len: size_of::<T>() };
+    ptrace_struct(PTRACE_SETREGSET, tid, set, &mut vector)
+}
+
+/// What waitid(2) tells: `si_code` and `si_status`, and whom it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitInfo {
+    pub(crate) pid: i32,
+    pub(crate) code: i32,
+    pub(crate) status: i32,
+}
+
+/// waitid(2); `None` if nothing was there and WNOHANG was asked for. Not restarted on EINTR.
+pub(crate) fn waitid(which: libc::idtype_t, id: i32, options: i32) -> io::Result<Option<WaitInfo>> {
+    // SAFETY: all-zero bytes are a valid siginfo_t: it is made of numbers.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let pointer: *mut libc::siginfo_t = &mut info;
+    // SAFETY: the pointer is valid for the structure that the kernel fills in. The raw call is used because the C
+    // library's wrappers differ in which of the kernel's option bits they let through.
+    check(unsafe {
+        libc::syscall(libc::SYS_waitid, which, id, pointer, options, std::ptr::null_mut::<libc::rusage>())
+    })?;
+    // SAFETY: waitid fills in the SIGCHLD members, or leaves the zeros.
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
+    Ok((pid != 0).then_some(WaitInfo { pid, code: info.si_code, status }))
+}
+
+/// pidfd_send_signal(2), for all 64 signals.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open; a null siginfo means the same as kill(2)'s.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) })
+        .map(drop)
+}
+
+/// fork(2). In the child of a process with several threads only system calls may follow.
+pub(crate) fn fork() -> io::Result<i32> {
+    // SAFETY: fork copies the process; callers keep to system calls in the child where other threads existed.
+    check_int(unsafe { libc::fork() })
+}
+
+/// Ends the process at once, with no handlers run.
+pub(crate) fn exit_group(status: i32) -> ! {
+    // SAFETY: takes a number and does not return, unless a filter refuses it.
+    unsafe { libc::syscall(libc::SYS_exit_group, status) };
+    std::process::abort()
+}
+
+/// Blocks all signals of the calling thread; gives the mask that was.
+pub(crate) fn block_all_signals() -> libc::sigset_t {
+    let mut all = no_signals();
+    // SAFETY: the pointer comes from an exclusive reference.
+    unsafe { libc::sigfillset(&mut all) };
+    swap_signal_mask(&all)
+}
+
+/// Sets the calling thread's signal mask.
+pub(crate) fn set_signal_mask(mask: &libc::sigset_t) {
+    swap_signal_mask(mask);
+}
+
+/// The empty set.
+pub(crate) fn no_signals() -> libc::sigset_t {
+    // SAFETY: a signal set is an array of integers; all zeros is the empty one.
+    unsafe { std::mem::zeroed() }
+}
+
+fn swap_signal_mask(mask: &libc::sigset_t) -> libc::sigset_t {
+    let mut old = no_signals();
+    // SAFETY: both pointers come from references to signal sets. It cannot fail: the way is a constant.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, &mut old) };
+    old
+}
+
+/// Sets a signal's action to SIG_DFL or SIG_IGN. Of no effect on signals that cannot be set.
+///
+/// Not through the C library, which keeps the first real-time signals to itself.
+pub(crate) fn set_signal_action(signal: i32, action: libc::sighandler_t) {
+    const SIGSET_BYTES: usize = 8;
+    // The kernel's `struct sigaction`: handler, flags, restorer, mask.
+    let kernel_action: [usize; 4] = [action, 0, 0, 0];
+    let old = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the structure lives until the call is over. The two actions are no functions, so nothing of ours is ever
+    // run by them.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, kernel_action.as_ptr(), old, SIGSET_BYTES) };
+}
+
+/// prctl(2) with one numeric argument. The errno on failure.
+pub(crate) fn prctl(option: i32, argument: libc::c_ulong) -> Result<(), i32> {
+    const UNUSED: libc::c_ulong = 0;
+    // SAFETY: callers pass only options whose argument is a number.
+    match unsafe { libc::prctl(option, argument, UNUSED, UNUSED, UNUSED) } {
+        -1 => Err(errno()),
+        _ => Ok(()),
+    }
+}
+
+/// The parent's process id, from the kernel.
+pub(crate) fn parent_process() -> i32 {
+    // SAFETY: takes no arguments and cannot fail.
+    unsafe { libc::getppid() }
+}
+
+/// Sets the limits of open descriptors. The errno on failure.
+pub(crate) fn set_nofile(limit: &libc::rlimit64) -> Result<(), i32> {
+    // SAFETY: the pointer comes from a reference, and is only read.
+    match unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, limit) } {
+        -1 => Err(errno()),
+        _ => Ok(()),
+    }
+}
+
+/// write(2) on a raw number, for a forked child. The count, or minus an errno.
+pub(crate) fn raw_write(fd: i32, bytes: &[u8]) -> i64 {
+    // SAFETY: pointer and length describe a live slice that is only read.
+    result(unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) })
+}
+
+/// read(2) on a raw number, for a forked child. The count, or minus an errno.
+pub(crate) fn raw_read(fd: i32, bytes: &mut [u8]) -> i64 {
+    // SAFETY: pointer and length describe an exclusive slice.
+    result(unsafe { libc::syscall(libc::SYS_read, fd, bytes.as_mut_ptr(), bytes.len()) })
+}
+
+/// close(2) on a raw number, for a forked child.
+pub(crate) fn raw_close(fd: i32) {
+    // SAFETY: callers name a descriptor of the child's that nothing else there uses.
+    unsafe { libc::syscall(libc::SYS_close, fd) };
+}
+
+/// getpriority(2) of the calling process, for a forked child.
+pub(crate) fn raw_getpriority() -> i64 {
+    // SAFETY: the arguments are numbers.
+    result(unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) })
+}
+
+/// Waits for a signal, for a forked child.
+pub(crate) fn raw_pause() {
+    let nothing = std::ptr::null_mut::<libc::pollfd>();
+    // SAFETY: no descriptors are announced and none passed; null means no limit of time and no change of mask.
+    unsafe { libc::syscall(libc::SYS_ppoll, nothing, 0, nothing, nothing, 0) };
+}
+
+/// unshare(2). The errno on failure.
+pub(crate) fn unshare(flags: i32) -> Result<(), i32> {
+    // SAFETY: takes a number. The namespaces asked for concern no memory or descriptor of ours.
+    match unsafe { libc::unshare(flags) } {
+        -1 => Err(errno()),
+        _ => Ok(()),
+    }
+}
+
+/// execve(2). Returns only on failure, with the errno. Both arrays end in a null pointer and otherwise point to
+/// strings that live as long as the caller's frame.
+pub(crate) fn raw_execve(
+    path: &std::ffi::CStr,
+    argv: &[*const libc::c_char],
+    envp: &[*const libc::c_char],
+) -> i32 {
+    // SAFETY: the path is a live C string and the arrays are as required above; the kernel only reads them.
+    unsafe { libc::syscall(libc::SYS_execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    errno()
+}
+
+/// A raw system call's result as the kernel gave it: a value, or minus an errno.
+pub(crate) fn result(value: libc::c_long) -> i64 {
+    if value == -1 { -i64::from(errno()) } else { value }
+}
+
+/// The calling thread's errno, without allocation.
+pub(crate) fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// Polls one descriptor for `events`; gives what came, 0 on timeout. `timeout_ms` below 0 waits without end.
+pub(crate) fn poll(fd: &impl AsFd, events: i16, timeout_ms: i32) -> io::Result<i16> {
+    let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 };
+    let pointer: *mut libc::pollfd = &mut poll;
+    // SAFETY: one structure is passed and one announced.
+    check_int(unsafe { libc::poll(pointer, 1, timeout_ms) })?;
+    Ok(poll.revents)
+}
+
+fn check(value: libc::c_long) -> io::Result<libc::c_long> {
+    if value == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+fn check_int(value: libc::c_int) -> io::Result<libc::c_int> {
+    if value == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+fn check_size(value: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(value).map_err(|_| io::Error::last_os_error())
+}
+
+/// fcntl(2), F_SETLEASE.
+pub(crate) fn set_lease(fd: RawFd, kind: i32) -> io::Result<()> {
+    // SAFETY: the call takes two numbers and touches no memory of ours; a number that is no descriptor is an error.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

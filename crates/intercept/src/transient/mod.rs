@@ -1,0 +1,193 @@
+//! ptrace in passing: what seccomp notification cannot do alone.
+//!
+//! A task whose call is pending is seized, its notification is answered with a restart code that no program ever sees,
+//! and it stops on its way back to user mode. There its registers are changed so that the very instruction that made
+//! the call makes another; then it is put back and let go, within some tens of microseconds. Nobody stays traced.
+//!
+//! How to use it:
+//!
+//! * **All functions block, and are to be called on a thread that does not serve notifications.** The calls that
+//!   they make the program perform pass its filter and may be notified; whoever serves notifications asks [`is_own_call`]
+//!   before anything else, and [resumes](crate::listener::Listener::resume) those for which it says yes. They are
+//!   recognised by what was registered here just before: the thread, the number and all six arguments.
+//! * The notification given must still be pending, and must not be answered by anybody else: these functions answer it.
+//! * Children must be looked at as [`subreaper`](crate::subreaper) says.
+//!
+//! Signals: while a program is worked on all its signals but SIGKILL and SIGSTOP are blocked; what arrives stays pending
+//! and is delivered when it goes on. A stop signal takes effect then, too. SIGKILL ends it at once and shows as
+//! [`TransientError::Gone`].
+//!
+//! ptrace(2), `kernel/signal.c` (`get_signal`, `ptrace_stop`), `kernel/ptrace.c`.
+
+mod exec;
+mod image;
+mod own_calls;
+mod tracee;
+mod vfork;
+
+use std::fmt;
+use std::io;
+use std::thread;
+
+pub use exec::{ExecOutcome, ExecPlan, exec};
+
+use crate::arch;
+use crate::listener::Listener;
+use crate::{Notification, Tid, sys};
+use tracee::Tracee;
+
+/// Why a task could not be worked on.
+#[derive(Debug)]
+pub enum TransientError {
+    /// A debugger has it, or it may not be traced. Its notification is as it was.
+    Traced,
+    /// It has ended, or no longer makes the call that the notification was about.
+    Gone,
+    /// Another error of the operating system.
+    Os(io::Error),
+}
+
+impl fmt::Display for TransientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransientError::Traced => f.write_str("the program is being debugged, or may not be traced"),
+            TransientError::Gone => f.write_str("the program has ended or went on by itself"),
+            TransientError::Os(error) => write!(f, "tracing the program: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TransientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TransientError::Os(error) => Some(error),
+            TransientError::Traced | TransientError::Gone => None,
+        }
+    }
+}
+
+impl From<io::Error> for TransientError {
+    fn from(error: io::Error) -> TransientError {
+        match error.raw_os_error() {
+            Some(libc::EPERM) => TransientError::Traced,
+            Some(libc::ESRCH | libc::ECHILD) => TransientError::Gone,
+            _ => TransientError::Os(error),
+        }
+    }
+}
+
+/// Whether a notification is about a call that this module makes the program perform. It is to be resumed, without a look
+/// at its arguments.
+#[must_use]
+pub fn is_own_call(notification: &Notification) -> bool {
+    own_calls::contains(notification)
+}
+
+/// Performs another call in place of the pending one, and lets the program go on with that one's result: a value, or minus
+/// an errno, which is also returned.
+///
+/// `number` and `args` are in the ABI of the pending call. Pointers among them point into the program's memory.
+pub fn replace_call(
+    listener: &Listener,
+    notification: &Notification,
+    number: u64,
+    args: [u64; 6],
+) -> Result<i64, TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        let result = tracee.perform(number, args)?;
+        tracee.go_on(result)?;
+        Ok(result)
+    })
+}
+
+/// [`replace_call`], and then closes descriptor `close` of the program's: one that was
+/// [injected](crate::listener::Listener::add_fd) for this call alone.
+pub fn replace_call_closing(
+    listener: &Listener,
+    notification: &Notification,
+    number: u64,
+    args: [u64; 6],
+    close: i32,
+) -> Result<i64, TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        let result = tracee.perform(number, args)?;
+        tracee.close(close)?;
+        tracee.go_on(result)?;
+        Ok(result)
+    })
+}
+
+/// Performs the pending call as it is, and lets the program go on with an error instead of its result: `errno`, positive. A
+/// close(2) that failed has closed the descriptor all the same.
+pub fn perform_call_failing(
+    listener: &Listener,
+    notification: &Notification,
+    errno: i32,
+) -> Result<(), TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        let call = &notification.call;
+        tracee.perform(tracee::raw_number(call), call.args)?;
+        tracee.go_on(-i64::from(errno))
+    })
+}
+
+/// Ends the pending call with one of the [restart codes](crate::listener::restart), after making sure that the
+/// thread will look at it: the kernel turns a restart code into a restart or into EINTR only on a thread with a signal
+/// or a stop pending. A thread that is just receiving a signal directed to its whole process may not have one itself.
+pub fn interrupt(
+    listener: &Listener,
+    notification: &Notification,
+    restart_code: i32,
+) -> Result<(), TransientError> {
+    on_childless_thread(|| tracee::stop_once(listener, notification, restart_code))
+}
+
+/// Runs `work` on a thread that has nobody to wait for, neither children nor tracees that died and are left to be reaped
+/// by others, so that a tracee is all that it can wait for. This one, if it is so.
+fn on_childless_thread<T: Send>(
+    work: impl FnOnce() -> Result<T, TransientError> + Send,
+) -> Result<T, TransientError> {
+    const LOOK: i32 = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL | libc::__WNOTHREAD;
+    let anybody = sys::waitid(libc::P_ALL, 0, LOOK);
+    if anybody.is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD)) {
+        return work();
+    }
+    thread::scope(|scope| {
+        let tracer = thread::Builder::new().name("tracer".into()).spawn_scoped(scope, work)?;
+        tracer.join().unwrap_or(Err(TransientError::Gone))
+    })
+}
+
+/// The number of close(2) and others in the ABI of a notification's call.
+fn numbers(notification: &Notification) -> arch::Numbers {
+    arch::numbers(notification.call.abi)
+}
+
+/// The fields of `/proc/TID/status` that tell who a task is.
+struct Kin {
+    /// The process it belongs to.
+    tgid: Tid,
+    /// That process's parent.
+    parent: Tid,
+    /// Whether anybody traces it.
+    is_traced: bool,
+}
+
+impl Kin {
+    fn of(tid: Tid) -> Result<Kin, TransientError> {
+        let status = std::fs::read(format!("/proc/{tid}/status")).map_err(|_| TransientError::Gone)?;
+        // The name in the first line need not be UTF-8, but has no line breaks: the kernel escapes them.
+        let status = String::from_utf8_lossy(&status);
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse().ok().map(Tid)
+        };
+        match (field("Tgid:"), field("PPid:"), field("TracerPid:")) {
+            (Some(tgid), Some(parent), Some(tracer)) => Ok(Kin { tgid, parent, is_traced: tracer != Tid(0) }),
+            _ => Err(TransientError::Gone),
+        }
+    }
+}

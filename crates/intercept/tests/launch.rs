@@ -1,0 +1,149 @@
+//! Programs started under a filter, and their notifications.
+
+#![allow(clippy::unwrap_used)]
+
+mod supervised;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+
+use mynah_intercept::launch::{Launch, launch};
+use mynah_intercept::listener::{AddFd, Answer};
+use mynah_intercept::subreaper::{self, Exit};
+use supervised::{Do, Scratch, environment, notify, path_of, program_of, run, serve, show, strings};
+
+#[test]
+fn a_program_runs_to_its_end() {
+    assert_eq!(run(&["/bin/true"], &[], |_, _| Do::Resume).exit, Exit::Code(0));
+    assert_eq!(run(&["/bin/sh", "-c", "exit 3"], &[], |_, _| Do::Resume).exit, Exit::Code(3));
+    assert_eq!(
+        run(&["/bin/sh", "-c", "kill -TERM $$"], &[], |_, _| Do::Resume).exit,
+        Exit::Signal(libc::SIGTERM)
+    );
+}
+
+#[test]
+fn resumed_calls_are_performed() {
+    let rows = notify(&[libc::SYS_openat, libc::SYS_execve, libc::SYS_newfstatat]);
+    let ended = run(&["/bin/sh", "-c", "cat /proc/self/comm; (echo sub); ls -d /"], &rows, |_, _| Do::Resume);
+    assert_eq!((ended.exit, ended.output.as_str()), (Exit::Code(0), "cat\nsub\n/\n"));
+}
+
+#[test]
+fn an_injected_descriptor_answers_an_open() {
+    let scratch = Scratch::new();
+    let file = scratch.path("content");
+    std::fs::write(&file, "from elsewhere\n").unwrap();
+    let ended = run(&["cat", "/no/such/file"], &notify(&[libc::SYS_openat]), move |listener, n| {
+        if path_of(&n, 1) != "/no/such/file" {
+            return Do::Resume;
+        }
+        let source = std::fs::File::open(&file).unwrap();
+        let how = AddFd { cloexec: false, at: None, answer: true };
+        assert!(listener.add_fd(n.id, source.as_fd(), how).unwrap() > 2);
+        Do::Answered
+    });
+    assert_eq!((ended.exit, ended.output.as_str()), (Exit::Code(0), "from elsewhere\n"));
+}
+
+#[test]
+fn an_error_answers_a_call() {
+    let ended = run(&["cat", "/etc/passwd"], &notify(&[libc::SYS_openat]), |_, n| {
+        if path_of(&n, 1) == "/etc/passwd" { Do::Answer(Answer::Errno(libc::EXDEV)) } else { Do::Resume }
+    });
+    assert_eq!(ended.exit, Exit::Code(1));
+    assert!(ended.output.contains("Invalid cross-device link"), "{}", ended.output);
+}
+
+/// Starts `program` with all calls allowed; gives its exit and the errno of its execve.
+fn exec_by_name(program: &str, envp: &[&str]) -> (Option<i32>, Exit) {
+    let (name, envp, filter) = (strings(&[program]), strings(envp), program_of(&notify(&[libc::SYS_execve])));
+    let ignored = [libc::SIGHUP];
+    let how = Launch {
+        program: &name[0],
+        argv: &name,
+        envp: &envp,
+        filter: &filter,
+        nofile: None,
+        ignored: &ignored,
+    };
+    let mut launched = launch(&how).unwrap();
+    let listener = Arc::clone(&launched.listener);
+    let server = thread::spawn(move || serve(&listener, |_, _| Do::Resume));
+    launched.go().unwrap();
+    let failure = launched.exec_failure().unwrap();
+    let exit = subreaper::wait(launched.pid).unwrap();
+    server.join().unwrap();
+    (failure, exit)
+}
+
+#[test]
+fn a_program_is_looked_for_as_execvp_does() {
+    let scratch = Scratch::new();
+    let script = scratch.path("no-interpreter-line");
+    std::fs::write(&script, "exit 5\n").unwrap();
+    let unexecutable = scratch.path("data");
+    std::fs::write(&unexecutable, "").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    let path = format!("PATH=/no/such/directory:{}:/bin", show(script.parent().unwrap()));
+    assert_eq!(exec_by_name("true", &[&path]), (None, Exit::Code(0)));
+    assert_eq!(exec_by_name("true", &[]), (None, Exit::Code(0)));
+    assert_eq!(exec_by_name("no-interpreter-line", &[&path]), (None, Exit::Code(5)));
+    assert_eq!(exec_by_name("data", &[&path]), (Some(libc::EACCES), Exit::Code(127)));
+    assert_eq!(exec_by_name("no-such-program", &[&path]), (Some(libc::ENOENT), Exit::Code(127)));
+    assert_eq!(exec_by_name("", &[&path]), (Some(libc::ENOENT), Exit::Code(127)));
+}
+
+#[test]
+fn signals_and_descriptors_are_as_a_program_expects_them() {
+    let ended = run(&["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"], &[], |_, _| Do::Resume);
+    assert_eq!(ended.output, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    let ended = run(&["grep", "NoNewPrivs", "/proc/self/status"], &[], |_, _| Do::Resume);
+    assert_eq!(ended.output, "NoNewPrivs:\t1\n");
+    let native = std::process::Command::new("ls").arg("/proc/self/fd").output().unwrap();
+    assert_eq!(run(&["ls", "/proc/self/fd"], &[], |_, _| Do::Resume).output.as_bytes(), native.stdout);
+}
+
+#[test]
+fn a_filter_that_would_catch_the_launch_itself_is_refused() {
+    let (argv, envp) = (strings(&["true"]), environment());
+    let filter = program_of(&notify(&[libc::SYS_write]));
+    let how =
+        Launch { program: &argv[0], argv: &argv, envp: &envp, filter: &filter, nofile: None, ignored: &[] };
+    assert_eq!(launch(&how).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_launch_that_is_given_up_leaves_no_program() {
+    let (argv, envp, filter) = (strings(&["true"]), environment(), program_of(&[]));
+    let how =
+        Launch { program: &argv[0], argv: &argv, envp: &envp, filter: &filter, nofile: None, ignored: &[] };
+    let launched = launch(&how).unwrap();
+    let pid = launched.pid;
+    drop(launched);
+    assert_eq!(subreaper::wait(pid).unwrap(), Exit::Code(127));
+}
+
+#[test]
+fn limits_of_descriptors_are_set() {
+    let (argv, envp, filter) = (strings(&["sh", "-c", "exit $(ulimit -n)"]), environment(), program_of(&[]));
+    let how = Launch {
+        program: &argv[0],
+        argv: &argv,
+        envp: &envp,
+        filter: &filter,
+        nofile: Some((77, 99)),
+        ignored: &[],
+    };
+    let mut launched = launch(&how).unwrap();
+    launched.go().unwrap();
+    assert_eq!(launched.exec_failure().unwrap(), None);
+    assert_eq!(subreaper::wait(launched.pid).unwrap(), Exit::Code(77));
+}
+
+#[test]
+fn all_this_holds_for_an_ordinary_user() {
+    supervised::again_as_ordinary_user("ordinary_user");
+}

@@ -1,0 +1,157 @@
+//! The command line. One definition an option: its flag, its `MYNAH_*` variable and its help are all here.
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Runs any unmodified Linux program with remote storage in its namespace.
+#[derive(Debug, Parser)]
+#[command(name = "mynah", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a program
+    #[command(after_help = mount_help())]
+    Run(RunArgs),
+    /// Serve a directory to programs elsewhere, by the Chirp protocol
+    Serve(ServeArgs),
+    /// Show programs at work on a server, and compare with the same work done natively
+    Demo,
+    /// Tell what this machine allows, what will be used, and what to do about the rest
+    Doctor(DoctorArgs),
+    /// List the system calls and how each is treated
+    Syscalls(SyscallsArgs),
+    /// List the kinds of storage that can be mounted
+    Drivers,
+}
+
+/// `mynah run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Mount TARGET (a path, a virtual path or a URL) at PREFIX
+    #[arg(short = 'm', long = "mount", value_name = "PREFIX=TARGET[,OPTION...]")]
+    pub(crate) mounts: Vec<OsString>,
+    /// Take mounts from FILE, one a line: prefix target options
+    #[arg(long, value_name = "FILE", env = "MYNAH_MOUNTFILE")]
+    pub(crate) mountfile: Vec<PathBuf>,
+    /// How long a call may wait for a server that does not answer
+    #[arg(long, value_name = "TIME", env = "MYNAH_TIMEOUT", default_value = "5m", value_parser = parse_time)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    /// How many bytes of remote files may be kept at one time
+    #[arg(long, value_name = "BYTES", env = "MYNAH_CACHE_SIZE", default_value = "16G", value_parser = parse_size)]
+    pub(crate) cache_size: u64,
+    /// End the program at a system call that nobody knows, instead of failing the call
+    #[arg(long)]
+    pub(crate) strict_syscalls: bool,
+    /// What to log: off, error, warn, info, debug or trace, or a filter such as mynah_agent=debug
+    #[arg(long, value_name = "LEVEL", env = "MYNAH_LOG")]
+    pub(crate) log: Option<String>,
+    /// Where to log; standard error otherwise
+    #[arg(long, value_name = "FILE", env = "MYNAH_LOG_FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
+}
+
+/// Where placeholders are kept.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// Where remote files are kept while they are open
+    #[arg(long, value_name = "DIR", env = "MYNAH_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// `mynah serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The directory to serve
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: PathBuf,
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9094")]
+    pub(crate) listen: SocketAddr,
+    /// Write the port to FILE when ready
+    #[arg(long, value_name = "FILE")]
+    pub(crate) port_file: Option<PathBuf>,
+    /// What to log: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", env = "MYNAH_LOG", default_value = "warn")]
+    pub(crate) log: String,
+    /// Where to log; standard error otherwise
+    #[arg(long, value_name = "FILE", env = "MYNAH_LOG_FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+/// `mynah doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// For programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+/// `mynah syscalls`.
+#[derive(Debug, Args)]
+pub(crate) struct SyscallsArgs {
+    /// As the page of the guide
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+fn mount_help() -> String {
+    let mut help = String::from("Mount options:\n");
+    for option in mynah_vfs::mounts::OPTIONS {
+        let form =
+            option.form().map_or_else(|| option.name.to_owned(), |form| format!("{}={form}", option.name));
+        help.push_str(&format!("  {form:<24} {}\n", option.help));
+    }
+    help
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    mynah_vfs::mounts::parse_timeout(text.as_bytes())
+        .ok_or_else(|| "a time such as 30, 30s, 5m or 500ms, at most a day".to_owned())
+}
+
+/// Bytes, with an optional K, M, G or T for powers of 1024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || "a number of bytes such as 500M or 16G".to_owned();
+    let (digits, shift) = match text.chars().last().map(|c| c.to_ascii_uppercase()) {
+        Some('K') => (&text[..text.len() - 1], 10),
+        Some('M') => (&text[..text.len() - 1], 20),
+        Some('G') => (&text[..text.len() - 1], 30),
+        Some('T') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("16g"), Ok(16 << 30));
+        assert_eq!(parse_size("77"), Ok(77));
+        assert!(parse_size("G").is_err());
+        assert!(parse_size("99999999999T").is_err());
+    }
+}

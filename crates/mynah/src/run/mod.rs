@@ -1,0 +1,39 @@
+//! `mynah run`: two processes around the program.
+//!
+//! The one that the user started (the watcher) stays in the foreground with the program: it passes signals on, stops when the
+//! program stops, and ends with the program's status. Its child (the host) is the agent: it starts the program, answers its
+//! calls, and is the ancestor of everything that the program starts. Each watches the other; whoever is left ends the
+//! program's whole tree and removes what lies about.
+
+mod control;
+mod host;
+mod plan;
+mod signals;
+mod terminal;
+mod tree;
+mod watcher;
+
+use crate::cli::RunArgs;
+use mynah_intercept::launch::{Fork, fork_single_threaded};
+use plan::Plan;
+use std::error::Error;
+
+/// Runs a program. Returns the exit status.
+///
+/// # Errors
+/// What keeps it from being started, in one line.
+pub(crate) fn run(args: &RunArgs) -> Result<u8, Box<dyn Error>> {
+    let plan = Plan::new(args)?;
+    let inherited = signals::Inherited::take()?;
+    let (mine, theirs) = control::pair()?;
+    match fork_single_threaded()? {
+        Fork::Parent(host) => {
+            drop(theirs);
+            Ok(watcher::watch(host, mine, &plan))
+        }
+        Fork::Child => {
+            drop(mine);
+            host::host(&plan, &inherited, &theirs)
+        }
+    }
+}

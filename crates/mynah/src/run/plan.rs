@@ -1,0 +1,147 @@
+//! What a run is to be, checked before anything is started.
+
+use crate::cli::RunArgs;
+use crate::connector::Drivers;
+use crate::places;
+use mynah_drivers::ConnectOptions;
+use mynah_vfs::mounts::{self, Consistency, MountSpec, Target};
+use mynah_vfs::{Namespace, VPath};
+use std::error::Error;
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Schemes with a directory of their own in every namespace.
+const SERVICES: &[&str] = &["chirp"];
+
+/// A run that can be started.
+pub(super) struct Plan {
+    mounts: Vec<MountSpec>,
+    cwd: VPath,
+    pub(super) program: CString,
+    pub(super) argv: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+    pub(super) cache_root: PathBuf,
+    pub(super) cache_size: u64,
+    pub(super) timeout: Duration,
+    pub(super) strict_syscalls: bool,
+    pub(super) log: Option<String>,
+    pub(super) log_file: Option<PathBuf>,
+}
+
+impl Plan {
+    /// # Errors
+    /// A mount that makes no sense, in one line that says where.
+    pub(super) fn new(args: &RunArgs) -> Result<Plan, Box<dyn Error>> {
+        let mounts = read_mounts(args)?;
+        let argv = args.program.iter().map(c_string).collect::<Result<Vec<_>, _>>()?;
+        let plan = Plan {
+            mounts,
+            cwd: working_directory()?,
+            program: argv.first().cloned().ok_or("no program was given")?,
+            argv,
+            environment: environment()?,
+            cache_root: places::cache_dir(args.cache.cache_dir.as_deref())?,
+            cache_size: args.cache_size,
+            timeout: args.timeout,
+            strict_syscalls: args.strict_syscalls,
+            log: args.log.clone(),
+            log_file: args.log_file.as_deref().map(std::path::absolute).transpose()?,
+        };
+        // What is wrong with the names is told before anything is started.
+        plan.namespace()?;
+        Ok(plan)
+    }
+
+    /// The names of the run.
+    ///
+    /// # Errors
+    /// See [`Namespace::build`].
+    pub(super) fn namespace(&self) -> Result<Namespace, Box<dyn Error>> {
+        let drivers = Arc::new(Drivers::new(self.timeout)?);
+        Ok(Namespace::build(&self.mounts, &self.cwd, SERVICES, drivers)?)
+    }
+}
+
+fn c_string(text: &OsString) -> Result<CString, std::ffi::NulError> {
+    CString::new(text.as_bytes())
+}
+
+fn environment() -> Result<Vec<CString>, std::ffi::NulError> {
+    std::env::vars_os()
+        .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
+        .collect()
+}
+
+/// A directory that was removed has no name; mounts are then taken from the root.
+fn working_directory() -> Result<VPath, Box<dyn Error>> {
+    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    VPath::normal(cwd.as_os_str().as_bytes()).ok_or_else(|| "the working directory has no name".into())
+}
+
+fn read_mounts(args: &RunArgs) -> Result<Vec<MountSpec>, Box<dyn Error>> {
+    let mut specs = Vec::new();
+    for file in &args.mountfile {
+        let text = std::fs::read(file).map_err(|error| format!("--mountfile {}: {error}", file.display()))?;
+        let lines = mounts::parse_file(&text, check_spec).map_err(|error| {
+            format!("{}:{}:{}: {}", file.display(), error.line, error.column, error.message)
+        })?;
+        specs.extend(lines);
+    }
+    for argument in &args.mounts {
+        let spec = mounts::parse_argument(argument.as_bytes())
+            .map_err(|error| format!("-m {}: {error}", argument.to_string_lossy()))?;
+        check_spec(&spec).map_err(|error| format!("-m {}: {error}", argument.to_string_lossy()))?;
+        specs.push(spec);
+    }
+    for spec in &mut specs {
+        resolve_local(spec)?;
+    }
+    Ok(specs)
+}
+
+/// What can be told of a mount before anything is started: whether there is a driver for it, and whether it keeps what it is
+/// asked to promise.
+fn check_spec(spec: &MountSpec) -> Result<(), String> {
+    if spec.options.consistency == Consistency::Strict {
+        return Err("consistency=strict is not built yet; leave it out for session consistency (see the guide's page on semantics)".to_owned());
+    }
+    if let Target::Url(url) = &spec.target {
+        let options = ConnectOptions { timeout: Duration::from_secs(1) };
+        // Making a driver asks nobody yet.
+        mynah_drivers::connect(url, &options).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Links in a local target, and in a prefix, are resolved once, here: the namespace is textual.
+fn resolve_local(spec: &mut MountSpec) -> io::Result<()> {
+    if let Target::Path(path) = &mut spec.target {
+        *path = resolved(path)?;
+    }
+    spec.prefix = resolved(&spec.prefix)?;
+    Ok(())
+}
+
+/// The longest part of a path that exists, without links, with the rest as it is.
+fn resolved(path: &[u8]) -> io::Result<Vec<u8>> {
+    let path = std::path::absolute(Path::new(std::ffi::OsStr::from_bytes(path)))?;
+    let mut missing = Vec::new();
+    let mut at = path.as_path();
+    loop {
+        if let Ok(real) = at.canonicalize() {
+            let whole = missing.iter().rev().fold(real, |whole, name| whole.join(name));
+            return Ok(whole.into_os_string().into_vec());
+        }
+        match (at.parent(), at.file_name()) {
+            (Some(parent), Some(name)) => {
+                missing.push(name);
+                at = parent;
+            }
+            _ => return Ok(path.into_os_string().into_vec()),
+        }
+    }
+}

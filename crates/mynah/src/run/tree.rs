@@ -1,0 +1,114 @@
+//! Ending everything that descends from this process.
+//!
+//! Host and watcher are subreapers: whatever a program starts stays below one of them, setsid or not.
+
+use mynah_intercept::subreaper;
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long what a program left behind has to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often one looks whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long a storm of forks is fought.
+const STORM_LASTS: Duration = Duration::from_secs(20);
+
+/// How gently.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// SIGTERM first, and some time.
+    Grace,
+    /// At once.
+    AtOnce,
+}
+
+/// Ends all descendants and reaps them.
+pub(super) fn end(manner: Manner) {
+    reap();
+    if manner == Manner::Grace && !descendants().is_empty() {
+        signal_all(Signal::TERM);
+        signal_all(Signal::CONT);
+        let begun = Instant::now();
+        while begun.elapsed() < GRACE {
+            reap();
+            if descendants().is_empty() {
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < STORM_LASTS && kill_children() {}
+}
+
+/// Kills the children that there are, and takes the status of those that have ended. False when there are none left.
+///
+/// Only children are looked at: what a killed one leaves behind becomes a child of ours and is met the next time. One short
+/// read finds them all, so that even processes that live for a millisecond, each starting the next, are outrun.
+fn kill_children() -> bool {
+    reap();
+    let children = children();
+    for child in &children {
+        let _ = kill_process(*child, Signal::KILL);
+    }
+    if children.is_empty() {
+        return false;
+    }
+    std::thread::yield_now();
+    true
+}
+
+/// The children of this process: those of its first thread, which is the one that starts any and inherits orphans.
+fn children() -> Vec<Pid> {
+    let own = rustix::process::getpid().as_raw_nonzero();
+    let list = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+    let listed: Vec<Pid> =
+        list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
+    // Kernels without that file (CONFIG_PROC_CHILDREN) are asked the long way.
+    if list.is_empty() { descendants() } else { listed }
+}
+
+fn signal_all(signal: Signal) {
+    for pid in descendants() {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Takes the status of every child that has ended.
+pub(super) fn reap() {
+    while let Ok(Some(_)) = subreaper::reap() {}
+}
+
+/// All processes below this one that have not ended.
+fn descendants() -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if let Some(parent) = living_parent(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut next = vec![rustix::process::getpid().as_raw_nonzero().get()];
+    while let Some(parent) = next.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            found.extend(Pid::from_raw(child));
+            next.push(child);
+        }
+    }
+    found
+}
+
+/// The parent of a process that has not ended.
+fn living_parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    // A zombie whose parent is somebody else's business must still be looked through: its children have moved on already.
+    (state != "Z" && state != "X").then_some(parent)
+}

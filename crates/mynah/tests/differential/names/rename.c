@@ -1,0 +1,87 @@
+// rename and renameat2: every pair of kinds, directories into themselves, flags.
+#include "tested.h"
+
+int main(int argc, char **argv) {
+    begin(argc, argv);
+    put("f", "file f");
+    put("g", "file g");
+    mkdir("d", 0755);
+    mkdir("full", 0755);
+    put("full/x", "x");
+    mkdir("e", 0755);
+    symlink("f", "l");
+    symlink("d", "ld");
+    symlink("none", "dangling");
+    T(rename("f", "h"));
+    STAT("f");
+    show_file("h");
+    T(rename("h", "g"));
+    show_file("g");
+    T(rename("g", "g"));
+    T(rename("none", "x"));
+    T(rename("g", "none/x"));
+    T(rename("g", "d"));
+    T(rename("d", "g"));
+    T(rename("d", "full"));
+    T(rename("full", "d"));
+    show_names("d");
+    T(rename("d", "d/sub"));
+    T(rename("d/x", "d"));
+    T(rename("d", "e/below"));
+    T(rename("e", "e/below/deeper"));
+    T(rename("e/below", "d"));
+    T(rename("d", "."));
+    T(rename(".", "d"));
+    T(rename("..", "d"));
+    T(rename("d/.", "e"));
+    T(rename("d/..", "e"));
+    T(rename("g", ""));
+    T(rename("", "g"));
+    T(rename("g/", "h"));
+    T(rename("g", "h/"));
+    T(rename("d/", "d2/"));
+    T(rename("d2", "d"));
+    T(rename("g/x", "h"));
+    T(rename("g", "l/x"));
+    T(rename("l", "l2"));
+    LSTAT("l2");
+    T(rename("dangling", "dangling2"));
+    T(rename("g", "dangling2"));
+    LSTAT("dangling2");
+    T(rename("ld", "d"));
+    T(rename("ld/x", "out"));
+    T(rename("ld/", "d3"));
+    show_file("out");
+    // Two names of one file: nothing happens.
+    link("out", "out2");
+    T(rename("out", "out2"));
+    STAT("out");
+    put("p", "p");
+    put("q", "q");
+    T(renameat2(AT_FDCWD, "p", AT_FDCWD, "q", RENAME_NOREPLACE));
+    T(renameat2(AT_FDCWD, "p", AT_FDCWD, "r", RENAME_NOREPLACE));
+    T(renameat2(AT_FDCWD, "r", AT_FDCWD, "q", RENAME_EXCHANGE));
+    show_file("q");
+    show_file("r");
+    T(renameat2(AT_FDCWD, "r", AT_FDCWD, "none", RENAME_EXCHANGE));
+    T(renameat2(AT_FDCWD, "r", AT_FDCWD, "d", RENAME_EXCHANGE));
+    show_names(".");
+    T(renameat2(AT_FDCWD, "r", AT_FDCWD, "q", RENAME_EXCHANGE | RENAME_NOREPLACE));
+    T(renameat2(AT_FDCWD, "r", AT_FDCWD, "q", 1 << 20));
+    int d = open("r", O_RDONLY);
+    T(renameat(AT_FDCWD, "q", d, "inside"));
+    T(renameat(d, "inside", AT_FDCWD, "outside"));
+    T(renameat(99, "q", d, "inside"));
+    T(renameat(d, "inside", 99, "outside"));
+    show_names(".");
+    show_names("r");
+    // A directory keeps its content and its open descriptors.
+    mkdir("big", 0755);
+    mkdir("big/a", 0755);
+    put("big/a/b", "deep");
+    int big = open("big/a", O_RDONLY);
+    T(rename("big", "bigger"));
+    show_file("bigger/a/b");
+    T(openat(big, "b", O_RDONLY));
+    return 0;
+}

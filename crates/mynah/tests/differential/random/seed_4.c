@@ -1,0 +1,8 @@
+// Random operations, see operations.h.
+#include "random/operations.h"
+
+int main(int argc, char **argv) {
+    begin(argc, argv);
+    perform(4ULL << 32);
+    return 0;
+}
