@@ -179,12 +179,15 @@ fn ctrl_z_in_the_middle_of_a_call() {
     let (mut terminal, mut shell) = shell_on_a_terminal(&site, &hanging);
     terminal.type_in(b"$RUN /bin/cat $HANGING\n").unwrap();
     let _caller = hanging.caller();
+    let job = terminal.foreground().unwrap();
     terminal.type_in(SUSPEND).unwrap();
     terminal.wait_for("Stopped", SOON).unwrap();
     terminal.wait_for("ready> ", SOON).unwrap();
     terminal.type_in(b"echo here; fg\n").unwrap();
     terminal.wait_for("here\r\n", SOON).unwrap();
     terminal.wait_for("/bin/cat", SOON).unwrap();
+    // The shell says what it takes up before it gives the terminal to it.
+    terminal.wait_for_foreground(job, SOON).unwrap();
     terminal.type_in(INTERRUPT).unwrap();
     terminal.wait_for("ready> ", SOON).unwrap();
     terminal.type_in(b"echo status $?.\n").unwrap();
@@ -360,6 +363,20 @@ fn every_ending_signal_to_mynah_ends_the_tree() {
         );
         wait_until_none(site.path(), SOON).unwrap();
     }
+}
+
+/// As in a container whose first process was put into a new PID namespace, and not into a new session.
+#[test]
+fn a_signal_is_passed_on_where_the_sessions_leader_is_outside_the_pid_namespace() {
+    let site = Site::new("outer-session");
+    let mut command = site.command("unshare");
+    command.args(["--user", "--map-current-user", "--pid", "--fork", "--mount-proc", "--kill-child"]);
+    command.arg(site.mynah_path()).arg("run").arg("--cache-dir").arg(site.join("cache"));
+    // Mynah is the namespace's first process.
+    command.args(["--", "/bin/sh", "-c", "trap 'echo hung up; exit 7' HUP; kill -HUP 1; sleep 1000 & wait"]);
+    let outcome = run(&mut command, SOON).unwrap();
+    assert_ended(&outcome, Ended::Exit(7));
+    assert_eq!(outcome.out(), "hung up\n");
 }
 
 #[test]

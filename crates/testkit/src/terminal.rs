@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
 
 /// Ctrl-C.
 pub const INTERRUPT: &[u8] = b"\x03";
@@ -70,6 +71,23 @@ impl Terminal {
                 return Err(io::Error::other(format!("no {text:?} on the terminal, but {seen:?}")));
             }
         }
+    }
+
+    /// The group of processes that gets what is typed.
+    pub fn foreground(&self) -> io::Result<Pid> {
+        Ok(tcgetpgrp(&self.master)?)
+    }
+
+    /// Waits until what is typed goes to `group`.
+    pub fn wait_for_foreground(&self, group: Pid, limit: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + limit;
+        while self.foreground()? != group {
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("group {group} does not get the terminal")));
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Whether it echoes and hands over whole lines, as a shell leaves it.

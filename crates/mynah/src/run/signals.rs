@@ -91,8 +91,9 @@ pub(super) fn is_passed_on(came: Came) -> bool {
     (came.by_process || hung_up) && PASSED_ON.iter().any(|signal| *signal as i32 == came.signal)
 }
 
+/// The leader is 0, and not us, when it is outside our PID namespace.
 fn leads_session() -> bool {
-    rustix::process::getsid(None).is_ok_and(|leader| leader == rustix::process::getpid())
+    nix::unistd::getsid(None).is_ok_and(|leader| leader == nix::unistd::getpid())
 }
 
 /// Keeps every signal away from the calling thread: for threads that only work.
