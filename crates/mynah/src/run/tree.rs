@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(1);
 /// How often one looks whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How long a storm of forks is fought.
-const STORM_LASTS: Duration = Duration::from_secs(20);
+/// How long one waits for killed processes that do not go: those in the kernel's uninterruptible sleep.
+const STUCK: Duration = Duration::from_secs(20);
 
 /// How gently.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,25 +38,35 @@ pub(super) fn end(manner: Manner) {
             std::thread::sleep(LOOK_EVERY);
         }
     }
-    let begun = Instant::now();
-    while begun.elapsed() < STORM_LASTS && kill_children() {}
+    let mut seen = Vec::new();
+    let mut since = Instant::now();
+    loop {
+        let killed = kill_children();
+        if killed.is_empty() {
+            return;
+        }
+        // As long as there are others each time, it is a storm, and there is progress.
+        if killed != seen {
+            seen = killed;
+            since = Instant::now();
+        } else if since.elapsed() > STUCK {
+            return;
+        }
+        std::thread::yield_now();
+    }
 }
 
-/// Kills the children that there are, and takes the status of those that have ended. False when there are none left.
+/// Takes the status of the children that have ended, and kills those that there are.
 ///
 /// Only children are looked at: what a killed one leaves behind becomes a child of ours and is met the next time. One short
 /// read finds them all, so that even processes that live for a millisecond, each starting the next, are outrun.
-fn kill_children() -> bool {
+fn kill_children() -> Vec<Pid> {
     reap();
     let children = children();
     for child in &children {
         let _ = kill_process(*child, Signal::KILL);
     }
-    if children.is_empty() {
-        return false;
-    }
-    std::thread::yield_now();
-    true
+    children
 }
 
 /// The children of this process: those of its first thread, which is the one that starts any and inherits orphans.
