@@ -1,5 +1,6 @@
 //! The handlers, by family. [`table`] says which call is whose.
 
+pub mod args;
 mod attrs;
 mod cwd;
 mod descriptors;
@@ -18,4 +19,5 @@ mod sockets;
 mod stat;
 pub mod table;
 
+pub use args::Arg;
 pub use table::{Class, Row, TABLE, filter};

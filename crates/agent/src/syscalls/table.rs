@@ -4,6 +4,8 @@
 //! the pinned kernel headers know and the table does not is a compile error; a number newer than both is notified,
 //! answered with ENOSYS and logged once.
 
+use super::args::Arg::{self, Bits, Dirfd, Fd, Int, Mode, ModeOfNew, Path, Pointer, Size, Text};
+use super::args::{ACCESS, AT, AT_ACCESS, DUP, MAP, NAMESPACES, OPEN, PROT, RENAME, UNLINK, XATTR};
 use super::{
     attrs, cwd, descriptors, directories, exec, memory, mounts, names, open, openat2, process, sockets, stat,
 };
@@ -41,6 +43,8 @@ pub struct Row {
     pub rule: Rule,
     /// Who answers it; `None` where it never reaches the agent.
     pub(crate) handler: Option<Handler>,
+    /// What its arguments are, if it can reach the agent.
+    pub args: &'static [Arg],
     /// What a user may want to know.
     pub note: &'static str,
 }
@@ -73,7 +77,7 @@ const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
 const HAS_ADDRESS: Rule = notify_when(&[Test::NotZero { arg: 4 }]);
 
 macro_rules! rows {
-    ($($(#[$attr:meta])* $name:ident: $class:tt $(($detail:tt))? $($handler:path)? $(, if $rule:expr)? $(, $note:literal)?;)*) => {
+    ($($(#[$attr:meta])* $name:ident: $class:tt $(($detail:tt))? $($handler:path [$($arg:expr),*])? $(, if $rule:expr)? $(, $note:literal)?;)*) => {
         /// The table, in the order of its families.
         pub static TABLE: &[Row] = &[$($(#[$attr])* Row {
             name: stringify!($name),
@@ -81,6 +85,7 @@ macro_rules! rows {
             class: rows!(@class $class $($detail)?),
             rule: rows!(@rule $class $(($detail))? $(, $rule)?),
             handler: rows!(@handler $($handler)?),
+            args: &[$($($arg),*)?],
             note: rows!(@note $($note)?),
         }),*];
     };
@@ -101,97 +106,97 @@ macro_rules! rows {
 
 rows! {
     // Opening.
-    #[cfg(target_arch = "x86_64")] open: path open::open;
-    #[cfg(target_arch = "x86_64")] creat: path open::creat;
-    openat: path open::openat;
-    openat2: path openat2::openat2, "remote paths: NO_SYMLINKS and NO_MAGICLINKS are kept; BENEATH, IN_ROOT and NO_XDEV give ENOSYS, CACHED gives EAGAIN";
-    name_to_handle_at: path mounts::no_handles, "EOPNOTSUPP for remote paths";
+    #[cfg(target_arch = "x86_64")] open: path open::open [Path, OPEN, ModeOfNew];
+    #[cfg(target_arch = "x86_64")] creat: path open::creat [Path, Mode];
+    openat: path open::openat [Dirfd, Path, OPEN, ModeOfNew];
+    openat2: path openat2::openat2 [Dirfd, Path, Pointer, Size], "remote paths: NO_SYMLINKS and NO_MAGICLINKS are kept; BENEATH, IN_ROOT and NO_XDEV give ENOSYS, CACHED gives EAGAIN";
+    name_to_handle_at: path mounts::no_handles [Dirfd, Path, Pointer, Pointer, AT], "EOPNOTSUPP for remote paths";
     open_by_handle_at: native;
 
     // Attributes.
-    #[cfg(target_arch = "x86_64")] stat: path stat::stat;
-    #[cfg(target_arch = "x86_64")] lstat: path stat::lstat;
-    #[cfg(target_arch = "x86_64")] newfstatat: path stat::fstatat;
-    #[cfg(target_arch = "aarch64")] fstatat: path stat::fstatat;
-    statx: path stat::statx;
-    fstat: descriptor stat::fstat;
-    statfs: path stat::statfs;
-    fstatfs: descriptor stat::fstatfs;
+    #[cfg(target_arch = "x86_64")] stat: path stat::stat [Path, Pointer];
+    #[cfg(target_arch = "x86_64")] lstat: path stat::lstat [Path, Pointer];
+    #[cfg(target_arch = "x86_64")] newfstatat: path stat::fstatat [Dirfd, Path, Pointer, AT];
+    #[cfg(target_arch = "aarch64")] fstatat: path stat::fstatat [Dirfd, Path, Pointer, AT];
+    statx: path stat::statx [Dirfd, Path, AT, Bits, Pointer];
+    fstat: descriptor stat::fstat [Fd, Pointer];
+    statfs: path stat::statfs [Path, Pointer];
+    fstatfs: descriptor stat::fstatfs [Fd, Pointer];
     #[cfg(target_arch = "x86_64")] ustat: native;
-    #[cfg(target_arch = "x86_64")] access: path stat::access;
-    faccessat: path stat::faccessat;
-    faccessat2: path stat::faccessat;
-    #[cfg(target_arch = "x86_64")] chmod: path attrs::chmod;
-    fchmod: descriptor attrs::fchmod;
-    fchmodat: path attrs::fchmodat;
-    fchmodat2: path attrs::fchmodat;
-    #[cfg(target_arch = "x86_64")] chown: path attrs::chown;
-    #[cfg(target_arch = "x86_64")] lchown: path attrs::lchown;
-    fchown: descriptor attrs::fchown;
-    fchownat: path attrs::fchownat;
-    #[cfg(target_arch = "x86_64")] utime: path attrs::utime;
-    #[cfg(target_arch = "x86_64")] utimes: path attrs::utimes;
-    #[cfg(target_arch = "x86_64")] futimesat: path attrs::futimesat;
-    utimensat: path attrs::utimensat;
-    truncate: path attrs::truncate;
+    #[cfg(target_arch = "x86_64")] access: path stat::access [Path, ACCESS];
+    faccessat: path stat::faccessat [Dirfd, Path, ACCESS];
+    faccessat2: path stat::faccessat [Dirfd, Path, ACCESS, AT_ACCESS];
+    #[cfg(target_arch = "x86_64")] chmod: path attrs::chmod [Path, Mode];
+    fchmod: descriptor attrs::fchmod [Fd, Mode];
+    fchmodat: path attrs::fchmodat [Dirfd, Path, Mode];
+    fchmodat2: path attrs::fchmodat [Dirfd, Path, Mode, AT];
+    #[cfg(target_arch = "x86_64")] chown: path attrs::chown [Path, Int, Int];
+    #[cfg(target_arch = "x86_64")] lchown: path attrs::lchown [Path, Int, Int];
+    fchown: descriptor attrs::fchown [Fd, Int, Int];
+    fchownat: path attrs::fchownat [Dirfd, Path, Int, Int, AT];
+    #[cfg(target_arch = "x86_64")] utime: path attrs::utime [Path, Pointer];
+    #[cfg(target_arch = "x86_64")] utimes: path attrs::utimes [Path, Pointer];
+    #[cfg(target_arch = "x86_64")] futimesat: path attrs::futimesat [Dirfd, Path, Pointer];
+    utimensat: path attrs::utimensat [Dirfd, Path, Pointer, AT];
+    truncate: path attrs::truncate [Path, Size];
     ftruncate: native, "the kernel's on the placeholder; carried home with the content";
     fallocate: native, "the kernel's on the placeholder; holes are carried home as zeros";
-    setxattr: path attrs::setxattr;
-    lsetxattr: path attrs::setxattr;
-    fsetxattr: descriptor attrs::fsetxattr;
-    getxattr: path attrs::getxattr;
-    lgetxattr: path attrs::getxattr;
-    fgetxattr: descriptor attrs::fgetxattr;
-    listxattr: path attrs::listxattr;
-    llistxattr: path attrs::listxattr;
-    flistxattr: descriptor attrs::flistxattr;
-    removexattr: path attrs::removexattr;
-    lremovexattr: path attrs::removexattr;
-    fremovexattr: descriptor attrs::fremovexattr;
-    setxattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    getxattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    listxattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    removexattrat: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    file_getattr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    file_setattr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    setxattr: path attrs::setxattr [Path, Text, Pointer, Size, XATTR];
+    lsetxattr: path attrs::setxattr [Path, Text, Pointer, Size, XATTR];
+    fsetxattr: descriptor attrs::fsetxattr [Fd, Text, Pointer, Size, XATTR];
+    getxattr: path attrs::getxattr [Path, Text, Pointer, Size];
+    lgetxattr: path attrs::getxattr [Path, Text, Pointer, Size];
+    fgetxattr: descriptor attrs::fgetxattr [Fd, Text, Pointer, Size];
+    listxattr: path attrs::listxattr [Path, Pointer, Size];
+    llistxattr: path attrs::listxattr [Path, Pointer, Size];
+    flistxattr: descriptor attrs::flistxattr [Fd, Pointer, Size];
+    removexattr: path attrs::removexattr [Path, Text];
+    lremovexattr: path attrs::removexattr [Path, Text];
+    fremovexattr: descriptor attrs::fremovexattr [Fd, Text];
+    setxattrat: path mounts::not_remote [Dirfd, Path, AT, Text, Pointer, Size], "EOPNOTSUPP for remote paths";
+    getxattrat: path mounts::not_remote [Dirfd, Path, AT, Text, Pointer, Size], "EOPNOTSUPP for remote paths";
+    listxattrat: path mounts::not_remote [Dirfd, Path, AT, Pointer, Size], "EOPNOTSUPP for remote paths";
+    removexattrat: path mounts::not_remote [Dirfd, Path, AT, Text], "EOPNOTSUPP for remote paths";
+    file_getattr: path mounts::not_remote [Dirfd, Path, Pointer, Size, AT], "EOPNOTSUPP for remote paths";
+    file_setattr: path mounts::not_remote [Dirfd, Path, Pointer, Size, AT], "EOPNOTSUPP for remote paths";
 
     // Names.
-    #[cfg(target_arch = "x86_64")] mkdir: path names::mkdir;
-    mkdirat: path names::mkdirat;
-    #[cfg(target_arch = "x86_64")] rmdir: path names::rmdir;
-    #[cfg(target_arch = "x86_64")] unlink: path names::unlink;
-    unlinkat: path names::unlinkat;
-    #[cfg(target_arch = "x86_64")] rename: path names::rename;
-    renameat: path names::renameat;
-    renameat2: path names::renameat;
-    #[cfg(target_arch = "x86_64")] link: path names::link;
-    linkat: path names::linkat;
-    #[cfg(target_arch = "x86_64")] symlink: path names::symlink;
-    symlinkat: path names::symlinkat;
-    #[cfg(target_arch = "x86_64")] readlink: path names::readlink;
-    readlinkat: path names::readlinkat;
-    #[cfg(target_arch = "x86_64")] mknod: path names::mknod;
-    mknodat: path names::mknodat;
+    #[cfg(target_arch = "x86_64")] mkdir: path names::mkdir [Path, Mode];
+    mkdirat: path names::mkdirat [Dirfd, Path, Mode];
+    #[cfg(target_arch = "x86_64")] rmdir: path names::rmdir [Path];
+    #[cfg(target_arch = "x86_64")] unlink: path names::unlink [Path];
+    unlinkat: path names::unlinkat [Dirfd, Path, UNLINK];
+    #[cfg(target_arch = "x86_64")] rename: path names::rename [Path, Path];
+    renameat: path names::renameat [Dirfd, Path, Dirfd, Path];
+    renameat2: path names::renameat [Dirfd, Path, Dirfd, Path, RENAME];
+    #[cfg(target_arch = "x86_64")] link: path names::link [Path, Path];
+    linkat: path names::linkat [Dirfd, Path, Dirfd, Path, AT];
+    #[cfg(target_arch = "x86_64")] symlink: path names::symlink [Text, Path];
+    symlinkat: path names::symlinkat [Text, Dirfd, Path];
+    #[cfg(target_arch = "x86_64")] readlink: path names::readlink [Path, Pointer, Size];
+    readlinkat: path names::readlinkat [Dirfd, Path, Pointer, Size];
+    #[cfg(target_arch = "x86_64")] mknod: path names::mknod [Path, Mode, Size];
+    mknodat: path names::mknodat [Dirfd, Path, Mode, Size];
 
     // Directories and where the program stands.
-    #[cfg(target_arch = "x86_64")] getdents: descriptor directories::getdents;
-    getdents64: descriptor directories::getdents64;
-    getcwd: process cwd::getcwd;
-    chdir: process cwd::chdir;
-    fchdir: process cwd::fchdir;
-    chroot: process cwd::chroot, "EPERM for remote directories; after a native one remote paths are out of sight";
+    #[cfg(target_arch = "x86_64")] getdents: descriptor directories::getdents [Fd, Pointer, Size];
+    getdents64: descriptor directories::getdents64 [Fd, Pointer, Size];
+    getcwd: process cwd::getcwd [Pointer, Size];
+    chdir: process cwd::chdir [Path];
+    fchdir: process cwd::fchdir [Fd];
+    chroot: process cwd::chroot [Path], "EPERM for remote directories; after a native one remote paths are out of sight";
 
     // Descriptors.
-    close: descriptor descriptors::close, "held until what was written is at the server";
-    close_range: descriptor descriptors::close_range, "held until what was written is at the server";
+    close: descriptor descriptors::close [Fd], "held until what was written is at the server";
+    close_range: descriptor descriptors::close_range [Fd, Fd, Bits], "held until what was written is at the server";
     dup: native;
-    #[cfg(target_arch = "x86_64")] dup2: descriptor descriptors::dup_over, "the descriptor that is closed by it is held like close";
-    dup3: descriptor descriptors::dup_over, "the descriptor that is closed by it is held like close";
-    fsync: descriptor descriptors::fsync;
-    fdatasync: descriptor descriptors::fsync;
+    #[cfg(target_arch = "x86_64")] dup2: descriptor descriptors::dup_over [Fd, Fd], "the descriptor that is closed by it is held like close";
+    dup3: descriptor descriptors::dup_over [Fd, Fd, DUP], "the descriptor that is closed by it is held like close";
+    fsync: descriptor descriptors::fsync [Fd];
+    fdatasync: descriptor descriptors::fsync [Fd];
     sync_file_range: native, "of no effect at the server: fsync is what carries data home";
-    syncfs: descriptor descriptors::syncfs;
-    sync: process descriptors::sync;
+    syncfs: descriptor descriptors::syncfs [Fd];
+    sync: process descriptors::sync [];
     read: native;
     write: native;
     pread64: native;
@@ -216,19 +221,19 @@ rows! {
     cachestat: native;
 
     // Programs.
-    execve: process exec::execve;
-    execveat: process exec::execveat;
-    exit: process process::exit;
-    exit_group: process process::exit;
-    clone: process process::clone, if NEW_NAMESPACE, "trapped only for a new mount or user namespace";
+    execve: process exec::execve [Path, Pointer, Pointer];
+    execveat: process exec::execveat [Dirfd, Path, Pointer, Pointer, AT];
+    exit: process process::exit [Int];
+    exit_group: process process::exit [Int];
+    clone: process process::clone [Bits], if NEW_NAMESPACE, "trapped only for a new mount or user namespace";
     clone3: native;
     #[cfg(target_arch = "x86_64")] fork: native;
     #[cfg(target_arch = "x86_64")] vfork: native;
-    unshare: process process::unshare;
-    setns: process process::unshare;
+    unshare: process process::unshare [NAMESPACES];
+    setns: process process::unshare [Fd, NAMESPACES];
 
     // Memory.
-    mmap: descriptor memory::mmap, if SHARED_FILE_MAPPING, "trapped only for shared mappings of files";
+    mmap: descriptor memory::mmap [Pointer, Size, PROT, MAP, Fd, Size], if SHARED_FILE_MAPPING, "trapped only for shared mappings of files";
     munmap: native;
     mprotect: native;
     mremap: native;
@@ -262,9 +267,9 @@ rows! {
     map_shadow_stack: native;
 
     // Sockets.
-    bind: path sockets::bind, "a Unix socket in a remote directory joins the programs of this Mynah";
-    connect: path sockets::connect, "through a remote name the peer's credentials are those of the agent";
-    sendto: path sockets::sendto, if HAS_ADDRESS, "through a remote name the peer's credentials are those of the agent";
+    bind: path sockets::bind [Fd, Pointer, Size], "a Unix socket in a remote directory joins the programs of this Mynah";
+    connect: path sockets::connect [Fd, Pointer, Size], "through a remote name the peer's credentials are those of the agent";
+    sendto: path sockets::sendto [Fd, Pointer, Size, Bits, Pointer, Size], if HAS_ADDRESS, "through a remote name the peer's credentials are those of the agent";
     sendmsg: native, "a Unix socket's name in the message is the machine's own";
     sendmmsg: native, "a Unix socket's name in the message is the machine's own";
     socket: native;
@@ -272,8 +277,8 @@ rows! {
     listen: native;
     accept: native;
     accept4: native;
-    getsockname: descriptor sockets::getsockname;
-    getpeername: descriptor sockets::getpeername;
+    getsockname: descriptor sockets::getsockname [Fd, Pointer, Pointer];
+    getpeername: descriptor sockets::getpeername [Fd, Pointer, Pointer];
     recvfrom: native;
     recvmsg: native;
     recvmmsg: native;
@@ -282,31 +287,31 @@ rows! {
     getsockopt: native;
 
     // Watching.
-    inotify_add_watch: path mounts::inotify_add_watch, "EOPNOTSUPP for remote paths";
+    inotify_add_watch: path mounts::inotify_add_watch [Fd, Path, Bits], "EOPNOTSUPP for remote paths";
     inotify_init1: native;
     #[cfg(target_arch = "x86_64")] inotify_init: native;
     inotify_rm_watch: native;
     fanotify_init: native;
-    fanotify_mark: path mounts::fanotify_mark, "EOPNOTSUPP for remote paths";
+    fanotify_mark: path mounts::fanotify_mark [Fd, Bits, Bits, Dirfd, Path], "EOPNOTSUPP for remote paths";
 
     // Mounts: the kernel's own table. What lies in Mynah's namespace cannot be mounted, nor mounted over.
-    mount: path mounts::mount, "EPERM where source or target is remote";
-    umount2: path mounts::one_path, "EINVAL for remote paths";
-    pivot_root: path mounts::pivot_root, "EPERM for remote paths";
-    move_mount: path mounts::move_mount, "EPERM for remote paths";
-    open_tree: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    open_tree_attr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    mount_setattr: path mounts::not_remote, "EOPNOTSUPP for remote paths";
-    fspick: path mounts::not_remote, "EOPNOTSUPP for remote paths";
+    mount: path mounts::mount [Text, Path, Text, Bits, Pointer], "EPERM where source or target is remote";
+    umount2: path mounts::one_path [Path, Bits], "EINVAL for remote paths";
+    pivot_root: path mounts::pivot_root [Path, Path], "EPERM for remote paths";
+    move_mount: path mounts::move_mount [Dirfd, Path, Dirfd, Path, Bits], "EPERM for remote paths";
+    open_tree: path mounts::not_remote [Dirfd, Path, Bits], "EOPNOTSUPP for remote paths";
+    open_tree_attr: path mounts::not_remote [Dirfd, Path, Bits, Pointer, Size], "EOPNOTSUPP for remote paths";
+    mount_setattr: path mounts::not_remote [Dirfd, Path, AT, Pointer, Size], "EOPNOTSUPP for remote paths";
+    fspick: path mounts::not_remote [Dirfd, Path, Bits], "EOPNOTSUPP for remote paths";
     fsopen: native;
     fsconfig: native;
     fsmount: native;
     statmount: native;
     listmount: native;
-    swapon: path mounts::one_path, "EINVAL for remote paths";
-    swapoff: path mounts::one_path, "EINVAL for remote paths";
-    acct: path mounts::one_path, "EINVAL for remote paths";
-    quotactl: path mounts::quotactl, "EOPNOTSUPP for remote paths";
+    swapon: path mounts::one_path [Path, Bits], "EINVAL for remote paths";
+    swapoff: path mounts::one_path [Path], "EINVAL for remote paths";
+    acct: path mounts::one_path [Path], "EINVAL for remote paths";
+    quotactl: path mounts::quotactl [Bits, Path, Int, Pointer], "EOPNOTSUPP for remote paths";
     quotactl_fd: native;
     #[cfg(target_arch = "x86_64")] uselib: denied(ENOSYS);
     bpf: native, "paths in its attributes are the machine's own";
@@ -418,7 +423,7 @@ rows! {
     getsid: native;
     setsid: native;
     personality: native;
-    prctl: process process::prctl, if ASKS_ABOUT_ITSELF, "trapped only for what the agent must know of or has changed";
+    prctl: process process::prctl [Int, Size, Size, Size, Size], if ASKS_ABOUT_ITSELF, "trapped only for what the agent must know of or has changed";
     #[cfg(target_arch = "x86_64")] arch_prctl: native;
     umask: native;
     uname: native;
@@ -613,6 +618,12 @@ pub(crate) fn may_be_interrupted(number: u32) -> bool {
     row(number).is_some_and(|row| INTERRUPTED.contains(&row.name))
 }
 
+/// The row of a call's name.
+#[must_use]
+pub fn row_of_name(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == name)
+}
+
 /// The policy of the filter, as the rows say it.
 ///
 /// # Errors
@@ -629,4 +640,27 @@ pub fn filter() -> Result<mynah_intercept::filter::Program, mynah_intercept::fil
         i386_unknown: Verdict::Notify,
         x32: Verdict::Notify,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_say_where_paths_are() {
+        // Their paths are in the structure of an address.
+        let in_address = ["bind", "connect", "sendto"];
+        for row in TABLE {
+            let paths = row.args.iter().filter(|arg| **arg == Path).count();
+            if row.class == Class::Path {
+                assert!(paths > 0 || in_address.contains(&row.name), "{} has no path", row.name);
+            }
+            assert!(row.args.len() <= 6, "{} has more arguments than registers", row.name);
+            let dangling = row.args.iter().zip(row.args.iter().skip(1).map(Some).chain([None]));
+            for (arg, next) in dangling.filter(|(arg, _)| **arg == Dirfd) {
+                assert_eq!(next, Some(&Path), "{}: {arg:?} starts nothing", row.name);
+            }
+        }
+        assert_eq!(row_of_name("openat").map(|row| row.args.len()), Some(4));
+    }
 }
