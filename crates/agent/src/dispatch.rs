@@ -9,9 +9,12 @@ use mynah_intercept::listener::{AddFd, Answer};
 use mynah_intercept::transient::{self, ExecOutcome, ExecPlan, TransientError};
 use mynah_intercept::{Abi, Notification, memory, pidfd::PidFd};
 use mynah_vfs::{Errno, Error, Retry};
+use rustix::fs::{self, Mode, OFlags};
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -99,7 +102,10 @@ impl Agent {
                 Err(_) => self.fail(notification, Errno::EFAULT),
             },
             Outcome::Install { fd, cloexec } => self.install(notification, fd, cloexec),
-            Outcome::ChangeDir(_) | Outcome::Exec(_) | Outcome::ResumeAndFail(_) => {
+            Outcome::ChangeDir(_)
+            | Outcome::OpenPath { .. }
+            | Outcome::Exec(_)
+            | Outcome::ResumeAndFail(_) => {
                 self.perform_by_ptrace(*notification, outcome);
             }
             Outcome::Wait(waiting) => self.begin_waiting(notification, waiting),
@@ -150,6 +156,7 @@ impl Agent {
         self.runtime.spawn_blocking(move || {
             let result = match outcome {
                 Outcome::ChangeDir(dir) => agent.change_dir(&notification, &dir),
+                Outcome::OpenPath { path, flags } => agent.open_path(&notification, &path, flags),
                 Outcome::Exec(file) => agent.exec(&notification, file),
                 Outcome::ResumeAndFail(errno) => agent.resume_and_fail(&notification, errno),
                 other => return agent.perform(&notification, other),
@@ -160,14 +167,61 @@ impl Agent {
         });
     }
 
+    /// By a descriptor, since a program that has changed its user could not get to the directory by name.
     fn change_dir(&self, notification: &Notification, dir: &OwnedFd) -> Result<(), TransientError> {
         let how = AddFd { cloexec: true, at: None, answer: false };
-        let number = self.listener.add_fd(notification.id, dir.as_fd(), how).map_err(TransientError::Os)?;
         self.tasks.directory_changes(notification.tid);
-        let args = [number as u64, 0, 0, 0, 0, 0];
-        transient::replace_call_closing(&self.listener, notification, libc::SYS_fchdir as u64, args, number)?;
+        match self.listener.add_fd(notification.id, dir.as_fd(), how) {
+            Ok(number) => {
+                let args = [number as u64, 0, 0, 0, 0, 0];
+                let call = libc::SYS_fchdir as u64;
+                transient::replace_call_closing(&self.listener, notification, call, args, number)?;
+            }
+            // chdir(2) needs no free number.
+            Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+                let path = fs::readlink(format!("/proc/self/fd/{}", dir.as_raw_fd()), Vec::new());
+                let path = path.map_err(|errno| TransientError::Os(errno.into()))?;
+                self.by_path(notification, libc::SYS_chdir, [0; 6], 0, &path)?;
+            }
+            Err(error) => return Err(TransientError::Os(error)),
+        }
         self.tasks.forget_directories();
         Ok(())
+    }
+
+    fn open_path(
+        &self,
+        notification: &Notification,
+        path: &Path,
+        flags: OFlags,
+    ) -> Result<(), TransientError> {
+        let name =
+            CString::new(path.as_os_str().as_bytes()).map_err(|error| TransientError::Os(error.into()))?;
+        let args = [libc::AT_FDCWD as u64, 0, u64::from(flags.bits()), 0, 0, 0];
+        match self.by_path(notification, libc::SYS_openat, args, 1, &name) {
+            // What comes nearest, for a program that is being debugged.
+            Err(TransientError::Traced) => {
+                let nearest = OFlags::WRONLY | OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let fd = fs::open(&name, nearest, Mode::empty())
+                    .map_err(|errno| TransientError::Os(errno.into()))?;
+                self.install(notification, fd, flags.contains(OFlags::CLOEXEC));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// The program makes another call, whose argument `at` is a path.
+    fn by_path(
+        &self,
+        notification: &Notification,
+        number: i64,
+        args: [u64; 6],
+        at: usize,
+        path: &CStr,
+    ) -> Result<(), TransientError> {
+        let number = number as u64;
+        transient::replace_call_with_path(&self.listener, notification, number, args, at, path).map(drop)
     }
 
     fn exec(&self, notification: &Notification, file: ExecFile) -> Result<(), TransientError> {

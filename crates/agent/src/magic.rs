@@ -12,8 +12,10 @@ use std::sync::Arc;
 pub(crate) enum Target {
     /// Through the first `used` components to an object.
     Object { object: Arc<Object>, used: usize },
-    /// To something of the kernel's.
-    Kernel,
+    /// Through the first `used` components to a directory of the machine's own, with this name in the namespace.
+    Directory { path: VPath, used: usize },
+    /// To something of the kernel's; through one of these links if the first `link` components name one.
+    Kernel { link: Option<usize> },
 }
 
 /// The links of a task's directory that lead to whatever it has open, runs or stands in.
@@ -47,16 +49,17 @@ fn text_of(components: &[Vec<u8>]) -> Option<&str> {
 
 /// Where the components below `/proc` lead.
 pub(crate) fn target(task: &Task, components: &[Vec<u8>]) -> Target {
-    find(task, components).unwrap_or(Target::Kernel)
-}
-
-fn find(task: &Task, components: &[Vec<u8>]) -> Option<Target> {
-    if task.agent.objects.is_empty() {
-        return None;
+    let Some((owner, link, used)) = link_of(task, components) else { return Target::Kernel { link: None } };
+    let path = owner.proc(&link);
+    if !task.agent.objects.is_empty()
+        && let Some(object) = owner.object_of_link(&path)
+    {
+        return Target::Object { object, used };
     }
-    let (owner, link, used) = link_of(task, components)?;
-    let object = owner.object_of_link(&owner.proc(&link))?;
-    Some(Target::Object { object, used })
+    match owner.directory_of_link(&path) {
+        Some(path) => Target::Directory { path, used },
+        None => Target::Kernel { link: Some(used) },
+    }
 }
 
 /// The task whose link the components name, the link's name in its directory, and how many components that took.

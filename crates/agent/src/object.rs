@@ -8,13 +8,14 @@ use crate::content::Content;
 use crate::dentries::Dentries;
 use crate::lock;
 use mynah_cache::{Ident, Placeholder, Store, StoreError, Watched};
-use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, Mount, Stat, VPath};
+use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, MemDriver, Mount, Stat, Time, VPath};
 use rustix::fs;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 use tokio::sync::mpsc;
 
 /// One remote object with its placeholder.
@@ -23,8 +24,6 @@ pub(crate) struct Object {
     pub(crate) id: u64,
     /// The mount through which it was first opened.
     pub(crate) mount: Arc<Mount>,
-    /// Its identity at its driver.
-    pub(crate) file_id: FileId,
     /// Its kind.
     pub(crate) kind: FileKind,
     /// What stands for it here.
@@ -46,8 +45,12 @@ pub(crate) struct Object {
 pub(crate) struct Remote {
     /// Its last known name, as a path of its driver.
     pub(crate) path: VPath,
+    /// Its identity at its driver.
+    pub(crate) file_id: FileId,
     /// Whether that name still is one: an open file may outlive its names.
     pub(crate) linked: bool,
+    /// Whether it never had a name and may be given one (O_TMPFILE).
+    pub(crate) nameable: bool,
     /// Attributes as the server last told them.
     pub(crate) stat: Stat,
 }
@@ -99,8 +102,13 @@ impl Object {
         stat
     }
 
+    /// Its identity at its driver.
+    pub(crate) fn file_id(&self) -> FileId {
+        lock(&self.remote).file_id
+    }
+
     fn key(&self) -> (DriverId, FileId) {
-        (self.mount.driver_id, self.file_id)
+        (self.mount.driver_id, self.file_id())
     }
 }
 
@@ -122,6 +130,14 @@ pub(crate) struct Objects {
     opens: AtomicU64,
     /// Objects whose last writer has gone.
     left: mpsc::UnboundedSender<Arc<Object>>,
+    memory: MemDriver,
+    numbers: AtomicU64,
+}
+
+fn now() -> Time {
+    // A clock from before 1970 is as wrong as 1970.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time { sec: now.as_secs() as i64, nsec: now.subsec_nanos() }
 }
 
 #[derive(Default)]
@@ -150,6 +166,8 @@ impl Objects {
             placed: AtomicU64::new(0),
             opens: AtomicU64::new(0),
             left,
+            memory: MemDriver::with_clock(now),
+            numbers: AtomicU64::new(1),
         };
         (objects, gone)
     }
@@ -224,7 +242,40 @@ impl Objects {
                 }
             }
         }
-        let placeholder = match stat.kind {
+        let remote =
+            Remote { path: path.clone(), file_id: stat.id, linked: true, nameable: false, stat: *stat };
+        let object = self.make(&mut tables, mount, remote)?;
+        tables.by_file.insert(key, Arc::clone(&object));
+        tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
+        Ok(object)
+    }
+
+    /// An object that no name leads to, and no server knows.
+    pub(crate) fn nameless(
+        &self,
+        mount: &Arc<Mount>,
+        path: VPath,
+        stat: &Stat,
+        nameable: bool,
+    ) -> Result<Arc<Object>, Error> {
+        let remote = Remote { path, file_id: stat.id, linked: false, nameable, stat: *stat };
+        self.make(&mut lock(&self.tables), mount, remote)
+    }
+
+    /// A nameless object has got a name at its server.
+    pub(crate) fn named(&self, object: &Arc<Object>, path: VPath, stat: &Stat) {
+        let mut tables = lock(&self.tables);
+        {
+            let mut remote = lock(&object.remote);
+            (remote.path, remote.linked, remote.stat) = (path.clone(), true, *stat);
+        }
+        tables.by_file.insert(object.key(), Arc::clone(object));
+        tables.by_path.insert((object.mount.driver_id, path), Arc::clone(object));
+    }
+
+    fn make(&self, tables: &mut Tables, mount: &Arc<Mount>, remote: Remote) -> Result<Arc<Object>, Error> {
+        let kind = remote.stat.kind;
+        let placeholder = match kind {
             FileKind::Directory => self.store.directory(),
             FileKind::Fifo => self.store.fifo(),
             _ => self.store.file(0),
@@ -234,9 +285,8 @@ impl Objects {
         let object = Arc::new(Object {
             id: tables.next,
             mount: Arc::clone(mount),
-            file_id: stat.id,
-            kind: stat.kind,
-            remote: Mutex::new(Remote { path: path.clone(), linked: true, stat: *stat }),
+            kind,
+            remote: Mutex::new(remote),
             content: Mutex::default(),
             moving: tokio::sync::Mutex::default(),
             listing: Mutex::default(),
@@ -244,11 +294,19 @@ impl Objects {
             placeholder,
         });
         tables.by_ident.insert(object.placeholder.ident, Arc::clone(&object));
-        tables.by_file.insert(object.key(), Arc::clone(&object));
-        tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
         tables.by_id.insert(object.id, Arc::clone(&object));
         self.count.fetch_add(1, Ordering::AcqRel);
         Ok(object)
+    }
+
+    /// Where the attributes of nameless files are kept.
+    pub(crate) fn memory(&self) -> &MemDriver {
+        &self.memory
+    }
+
+    /// A number that is given once in a run.
+    pub(crate) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// To be taken before a server is asked to take a name away, and given to [`Objects::unlinked`].

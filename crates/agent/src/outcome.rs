@@ -7,6 +7,7 @@ use crate::Agent;
 use crate::tasks::Task;
 use mynah_intercept::{Notification, Tid, UserPtr, memory};
 use mynah_vfs::{Errno, Error, PATH_MAX};
+use rustix::fs::OFlags;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ pub(crate) enum Outcome {
     Fill { to: UserPtr, bytes: Vec<u8>, value: i64 },
     /// The program gets a descriptor: the lowest free number, which the call returns.
     Install { fd: OwnedFd, cloexec: bool },
+    /// The program gets a descriptor that only names this file (O_PATH), by opening it itself: none can be handed over. Its
+    /// `flags` are the program's own.
+    OpenPath { path: PathBuf, flags: OFlags },
     /// The program's working directory becomes this one.
     ChangeDir(OwnedFd),
     /// The call is an execve of this instead.

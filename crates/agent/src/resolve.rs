@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 /// Links followed in one path (path_resolution(7)).
-pub(crate) const LINKS_MAX: u32 = 40;
+const LINKS_MAX: u32 = 40;
 
 /// Whether a link in the last place is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,26 +254,28 @@ impl Task {
     /// # Errors
     /// Those of path_resolution(7), and EXDEV for a server's link that leads out of its mount.
     pub(crate) async fn walk(&self, start: Start, path: &[u8], last: Last) -> Result<Reached, Error> {
-        self.walk_with(start, path, last, LINKS_MAX).await
+        self.walk_with(start, path, last, ResolveFlags::empty()).await
     }
 
-    /// [`Task::walk`] that follows at most `links_max` links: none for RESOLVE_NO_SYMLINKS.
+    /// [`Task::walk`] within the limits of openat2(2). With IN_ROOT or BENEATH no path may begin with a slash any more.
     pub(crate) async fn walk_with(
         &self,
         start: Start,
         path: &[u8],
         last: Last,
-        links_max: u32,
+        limits: ResolveFlags,
     ) -> Result<Reached, Error> {
         let start = if path.starts_with(b"/") { Start::root() } else { start };
         let ending = ending_of(path).ok_or(Errno::ENOENT)?;
         let touched_mount = !matches!(self.agent.namespace.lookup(&start.path), Place::Native);
         let mut walk = Walk {
             task: self,
+            root: start.path.clone(),
             at: start.path,
             rest: VecDeque::new(),
             last,
-            links_left: links_max,
+            limits,
+            links_left: LINKS_MAX,
             fences: Vec::new(),
             touched_mount,
             must_be_dir: path.ends_with(b"/") || ending != Ending::Name,
@@ -328,10 +330,13 @@ struct Fence {
 
 struct Walk<'a> {
     task: &'a Task,
+    /// Where it began: IN_ROOT and BENEATH do not let it out.
+    root: VPath,
     /// Resolved so far: no link in it.
     at: VPath,
     rest: VecDeque<Vec<u8>>,
     last: Last,
+    limits: ResolveFlags,
     links_left: u32,
     fences: Vec<Fence>,
     touched_mount: bool,
@@ -374,12 +379,12 @@ impl Walk<'_> {
                 return Err(Errno::ENAMETOOLONG.into());
             }
             if component == b".." {
-                self.at.pop();
-                self.stat = None;
+                self.step_up()?;
                 continue;
             }
             let next = self.at.child(&component);
             let place = self.task.agent.namespace.lookup(&next);
+            self.may_cross(&place)?;
             match place {
                 Place::Refused(errno) => return Err(errno.into()),
                 Place::ServiceRoot => {
@@ -404,6 +409,59 @@ impl Walk<'_> {
     fn arrive(&mut self, at: VPath, stat: Option<Stat>) {
         self.at = at;
         self.stat = stat;
+    }
+
+    fn is_scoped(&self) -> bool {
+        self.limits.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT)
+    }
+
+    /// `..`: at the root of its scope a walk stays, or is refused.
+    fn step_up(&mut self) -> Result<(), Errno> {
+        if self.is_scoped() && self.at == self.root {
+            return if self.limits.contains(ResolveFlags::IN_ROOT) { Ok(()) } else { Err(Errno::EXDEV) };
+        }
+        let mut above = self.at.clone();
+        above.pop();
+        self.may_cross(&self.task.agent.namespace.lookup(&above))?;
+        self.arrive(above, None);
+        Ok(())
+    }
+
+    /// To `/`, as a link says that begins with it.
+    fn step_to_root(&mut self) -> Result<(), Errno> {
+        if self.limits.contains(ResolveFlags::BENEATH) {
+            return Err(Errno::EXDEV);
+        }
+        let root = if self.is_scoped() { self.root.clone() } else { VPath::root() };
+        self.may_cross(&self.task.agent.namespace.lookup(&root))?;
+        self.arrive(root, None);
+        Ok(())
+    }
+
+    /// EXDEV where NO_XDEV forbids to leave one mount for another. The machine's own tree counts as one: as long as nothing
+    /// else is met, the kernel walks itself, and knows its mounts.
+    fn may_cross(&self, to: &Place) -> Result<(), Errno> {
+        if !self.limits.contains(ResolveFlags::NO_XDEV) {
+            return Ok(());
+        }
+        let same = match (self.task.agent.namespace.lookup(&self.at), to) {
+            (Place::Mounted(here, _), Place::Mounted(there, _)) => Arc::ptr_eq(&here, there),
+            (Place::Native, Place::Native) | (Place::ServiceRoot, Place::ServiceRoot) => true,
+            _ => false,
+        };
+        if same { Ok(()) } else { Err(Errno::EXDEV) }
+    }
+
+    /// Whether one of the links of `/proc` may be followed that lead wherever a descriptor does (openat2(2)).
+    fn may_jump(&mut self) -> Result<(), Errno> {
+        if self.limits.intersects(ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS) {
+            return Err(Errno::ELOOP);
+        }
+        if self.is_scoped() {
+            return Err(Errno::EXDEV);
+        }
+        self.links_left = self.links_left.checked_sub(1).ok_or(Errno::ELOOP)?;
+        Ok(())
     }
 
     fn is_last(&self) -> bool {
@@ -456,18 +514,34 @@ impl Walk<'_> {
         if next.as_bytes() != b"/proc" {
             return Ok(None);
         }
-        match magic::target(self.task, self.rest.make_contiguous()) {
-            magic::Target::Object { object, used }
-                if used < self.rest.len() || !matches!(self.last, Last::Keep | Last::Entry) =>
-            {
+        let found = magic::target(self.task, self.rest.make_contiguous());
+        let follows = |used: usize| used < self.rest.len() || !matches!(self.last, Last::Keep | Last::Entry);
+        match found {
+            magic::Target::Object { object, used } if follows(used) => {
                 let Some(shown) = object.shown() else { return Ok(Some(Some(self.below_proc(next)))) };
-                self.rest.drain(..used);
+                self.jump(used, shown, Some(object.stat()))?;
                 self.touched_mount = true;
-                self.arrive(shown, Some(object.stat()));
                 Ok(Some(None))
+            }
+            // Behind such a directory there may be a mount; the directory itself is the kernel's.
+            magic::Target::Directory { path, used } if used < self.rest.len() => {
+                self.jump(used, path, None)?;
+                Ok(Some(None))
+            }
+            magic::Target::Kernel { link: Some(used) } if self.touched_mount && follows(used) => {
+                self.may_jump()?;
+                Ok(Some(Some(self.below_proc(next))))
             }
             _ => Ok(Some(Some(self.below_proc(next)))),
         }
+    }
+
+    fn jump(&mut self, used: usize, to: VPath, stat: Option<Stat>) -> Result<(), Error> {
+        self.may_jump()?;
+        self.may_cross(&self.task.agent.namespace.lookup(&to))?;
+        self.rest.drain(..used);
+        self.arrive(to, stat);
+        Ok(())
     }
 
     /// Below /proc the kernel knows best; what it shows of ours is put right by those who read it. A file without a name
@@ -523,6 +597,9 @@ impl Walk<'_> {
 
     /// Goes on with a link's text, from the directory that holds it.
     fn follow(&mut self, text: &[u8], mount: Option<Arc<Mount>>) -> Result<(), Error> {
+        if self.limits.contains(ResolveFlags::NO_SYMLINKS) {
+            return Err(Errno::ELOOP.into());
+        }
         self.links_left = self.links_left.checked_sub(1).ok_or(Errno::ELOOP)?;
         if text.is_empty() {
             return Err(Errno::ENOENT.into());
@@ -538,7 +615,7 @@ impl Walk<'_> {
             self.must_be_dir = true;
         }
         if text.starts_with(b"/") {
-            self.at = VPath::root();
+            self.step_to_root()?;
         }
         self.stat = None;
         self.queue(text);

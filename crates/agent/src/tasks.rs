@@ -10,9 +10,10 @@ use mynah_intercept::pidfd::PidFd;
 use mynah_vfs::{Errno, VPath};
 use rustix::fs::{self, AtFlags, OFlags};
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::read_link;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -168,6 +169,12 @@ impl Task {
         Some((object, fd))
     }
 
+    /// [`Task::hosted`] for calls that need the file to be open: the kernel refuses them (EBADF) for one that is only named
+    /// (O_PATH).
+    pub(crate) fn opened(&self, fd: i32) -> Option<(Arc<Object>, OwnedFd)> {
+        self.hosted(fd).filter(|(_, fd)| !is_only_named(fd))
+    }
+
     /// Where relative names start.
     pub(crate) fn cwd(&self) -> Dir {
         let tasks = &self.agent.tasks;
@@ -216,6 +223,20 @@ impl Task {
         Dir::Native(self.agent.namespace.shown_as(&path).unwrap_or(path))
     }
 
+    /// The directory of the machine's own that a magic link of `/proc` leads to, by its name in the namespace: not one that
+    /// another root or mount namespace shows, whose name means something else here.
+    pub(crate) fn directory_of_link(&self, link: &str) -> Option<VPath> {
+        let there = fs::statat(fs::CWD, link, AtFlags::empty()).ok()?;
+        if fs::FileType::from_raw_mode(there.st_mode) != fs::FileType::Directory {
+            return None;
+        }
+        let Dir::Native(path) = self.dir_of_link(link) else { return None };
+        let here = fs::statat(fs::CWD, OsStr::from_bytes(path.as_bytes()), AtFlags::SYMLINK_NOFOLLOW);
+        // Where a mount shows the directory under another name, that name may mean nothing to the kernel.
+        let same = here.is_ok_and(|here| (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino));
+        (same || self.agent.shows_local_mounts).then_some(path)
+    }
+
     /// The object that a magic link of `/proc` leads to.
     pub(crate) fn object_of_link(&self, link: &str) -> Option<Arc<Object>> {
         let stat = fs::statat(fs::CWD, link, AtFlags::empty()).ok()?;
@@ -250,10 +271,40 @@ impl Task {
 
     /// The file mode creation mask.
     pub(crate) fn umask(&self) -> u32 {
-        let status = std::fs::read_to_string(self.proc("status")).unwrap_or_default();
-        let field = status.lines().find_map(|line| line.strip_prefix("Umask:"));
         // 022 is what a task has that nobody gave another; a task that is gone needs none.
-        field.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+        self.status_field("Umask:").and_then(|text| u32::from_str_radix(&text, 8).ok()).unwrap_or(0o022)
+    }
+
+    /// The user and group by which the kernel judges what the task may do with files.
+    pub(crate) fn file_owner(&self) -> Option<(u32, u32)> {
+        let fourth = |field: &str| self.status_field(field)?.split_whitespace().nth(3)?.parse().ok();
+        Some((fourth("Uid:")?, fourth("Gid:")?))
+    }
+
+    /// Whether the task could get to a placeholder by its name, as the agent can.
+    pub(crate) fn reaches_placeholders(&self) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        !self.is_foreign() && self.file_owner().is_some_and(|(uid, _)| uid == own || uid == 0)
+    }
+
+    /// Whether an open would find a free number (RLIMIT_NOFILE).
+    pub(crate) fn has_free_descriptor(&self) -> bool {
+        let Some(limit) = self.open_files_max() else { return true };
+        // A table that has not grown to the limit has room, or will have.
+        let table = self.status_field("FDSize:").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        table < limit || (self.descriptors().iter().filter(|&&fd| (fd as u64) < limit).count() as u64) < limit
+    }
+
+    /// The soft limit of open files; `None` for no limit, or a task that is gone (proc(5): the columns of `limits` are wide).
+    fn open_files_max(&self) -> Option<u64> {
+        let limits = std::fs::read_to_string(self.proc("limits")).ok()?;
+        let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+        row.split_whitespace().next()?.parse().ok()
+    }
+
+    fn status_field(&self, name: &str) -> Option<String> {
+        let status = std::fs::read_to_string(self.proc("status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim().to_owned())
     }
 
     /// Whether a descriptor goes when the task runs another program.
@@ -279,6 +330,11 @@ impl Task {
         let Ok(entries) = std::fs::read_dir(self.proc("fd")) else { return Vec::new() };
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
+}
+
+/// Whether a descriptor only names its file.
+pub(crate) fn is_only_named(fd: &OwnedFd) -> bool {
+    fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::PATH))
 }
 
 /// Whether a descriptor can be written through.

@@ -3,10 +3,10 @@
 use super::blocks::{Block, BlockReader, Run, give_way};
 use super::{Content, Copy, Home, io_error};
 use crate::lock;
-use crate::object::{Object, Objects};
+use crate::object::{Object, Objects, Remote};
 use bytes::Bytes;
 use mynah_intercept::leases::has_writers;
-use mynah_vfs::{Errno, Error, File, NewTime, OpenHow, SetAttrs, Stat, Time};
+use mynah_vfs::{Errno, Error, File, NewTime, OpenHow, Opened, SetAttrs, Stat, Time, VPath};
 use rustix::fs::{self, OFlags};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
@@ -66,6 +66,26 @@ impl Object {
         lock(&self.content).writer.get_or_insert_with(|| Arc::clone(file));
         // Still under the lock: whoever looks whether writers are left finds this one.
         self.open_for_program(flags)
+    }
+
+    /// A file that was nobody's but ours is at its server now, still empty there: all that is here has to be carried to it. Gives
+    /// what it was.
+    pub(crate) fn born(&self, path: VPath, at_home: &Opened) -> Unborn {
+        let mut content = lock(&self.content);
+        let mut remote = lock(&self.remote);
+        let was = Unborn { remote: remote.clone(), writer: content.writer.take() };
+        content.writer = Some(Arc::clone(&at_home.file));
+        content.home = Home::Known(Copy { blocks: Vec::new(), size: 0 });
+        content.written = true;
+        (remote.path, remote.file_id, remote.linked) = (path, at_home.stat.id, true);
+        was
+    }
+
+    /// It did not get its name after all.
+    pub(crate) fn unborn(&self, was: Unborn) {
+        let mut content = lock(&self.content);
+        content.writer = was.writer;
+        *lock(&self.remote) = was.remote;
     }
 
     /// Asks to be told of the next write.
@@ -166,7 +186,7 @@ impl Object {
         let path = self.driver_path();
         let how = OpenHow { write: true, ..OpenHow::default() };
         let opened = self.mount.driver.open(&path, how).await?;
-        if opened.stat.id != self.file_id {
+        if opened.stat.id != self.file_id() {
             return Err(Error::new(
                 Errno::ESTALE,
                 format!("{path} is another file now: changes cannot go home"),
@@ -229,19 +249,27 @@ impl Object {
         let _moving = self.moving.lock().await;
         // One of several was closed: the others, and mappings, go on.
         let last = self.open_placeholder(OFlags::RDONLY).is_ok_and(|fd| !has_writers(&fd));
+        let linked = lock(&self.remote).linked;
         {
             let mut content = lock(&self.content);
-            if !last || content.written {
+            // What was written to a file that nobody can find any more is for nobody.
+            if !last || (content.written && linked) {
                 return;
             }
             content.mapped = false;
             content.writer = None;
         }
         objects.store().changes().forget(self.id);
-        if !lock(&self.remote).linked {
+        if !linked {
             objects.retire(self);
         }
     }
+}
+
+/// What a nameless file was before it was given a name.
+pub(crate) struct Unborn {
+    remote: Remote,
+    writer: Option<Arc<dyn File>>,
 }
 
 /// How a write-back ended that did not fail.

@@ -76,6 +76,14 @@ fn set(call: Call<'_>, arg: PathArg, attrs: SetAttrs) -> Outcome {
     })
 }
 
+/// By fchmod(2) and its kin, which need the file to be open.
+fn set_of_open(call: Call<'_>, attrs: SetAttrs) -> Outcome {
+    match call.task().opened(call.int(0)) {
+        Some(_) => set_of_descriptor(call, attrs),
+        None => Outcome::Resume,
+    }
+}
+
 fn set_of_descriptor(call: Call<'_>, attrs: SetAttrs) -> Outcome {
     let task = call.task();
     let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
@@ -102,7 +110,7 @@ pub(super) fn chmod(call: Call<'_>) -> Outcome {
 }
 
 pub(super) fn fchmod(call: Call<'_>) -> Outcome {
-    set_of_descriptor(call, mode(call.bits(1)))
+    set_of_open(call, mode(call.bits(1)))
 }
 
 /// fchmodat(2), whose system call has no flags, and fchmodat2(2).
@@ -142,7 +150,7 @@ pub(super) fn lchown(call: Call<'_>) -> Outcome {
 }
 
 pub(super) fn fchown(call: Call<'_>) -> Outcome {
-    set_of_descriptor(call, owner(call.bits(1), call.bits(2)))
+    set_of_open(call, owner(call.bits(1), call.bits(2)))
 }
 
 pub(super) fn fchownat(call: Call<'_>) -> Outcome {
@@ -266,6 +274,9 @@ pub(super) fn utimensat(call: Call<'_>) -> Outcome {
     if has_unknown_flags(flags) {
         return Outcome::Errno(Errno::EINVAL);
     }
+    if call.arg(1) == 0 && call.task().opened(call.int(0)).is_none() {
+        return Outcome::Resume;
+    }
     if call.arg(1) == 0 || names_descriptor(call, flags) {
         return date_descriptor(call, call.pointer(2), TimeForm::Timespec);
     }
@@ -337,7 +348,7 @@ where
         });
     }
     let task = call.task();
-    let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
+    let Some((object, _)) = task.opened(call.int(0)) else { return Outcome::Resume };
     let (mount, path) = object.place();
     Outcome::wait(async move { then(task, mount, path).await.into() })
 }

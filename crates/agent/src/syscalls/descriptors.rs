@@ -88,7 +88,7 @@ pub(super) fn close_range(call: Call<'_>) -> Outcome {
 /// fsync(2) and fdatasync(2): at the server, and on its disk.
 pub(super) fn fsync(call: Call<'_>) -> Outcome {
     let task = call.task();
-    let Some((object, _)) = task.hosted(call.int(0)) else { return Outcome::Resume };
+    let Some((object, _)) = task.opened(call.int(0)) else { return Outcome::Resume };
     Outcome::wait(async move { task.bring_home_for_good(&object).await.map(|()| Outcome::DONE).into() })
 }
 
@@ -118,7 +118,7 @@ impl Task {
 /// syncfs(2) of a remote file: all that was written through this Mynah.
 pub(super) fn syncfs(call: Call<'_>) -> Outcome {
     let task = call.task();
-    if task.hosted(call.int(0)).is_none() {
+    if task.opened(call.int(0)).is_none() {
         return Outcome::Resume;
     }
     Outcome::wait(async move { task.bring_all_home().await.map(|()| Outcome::DONE).into() })

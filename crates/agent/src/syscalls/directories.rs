@@ -40,7 +40,7 @@ fn read(call: Call<'_>, encode: Encode) -> Outcome {
     let task = call.task();
     let number = call.int(0);
     let (to, room) = (call.pointer(1), call.arg(2).min(READ_MAX) as usize);
-    if let Some((object, fd)) = task.hosted(number) {
+    if let Some((object, fd)) = task.opened(number) {
         if object.kind != FileKind::Directory {
             return Outcome::Errno(Errno::ENOTDIR);
         }
@@ -79,7 +79,7 @@ async fn read_hosted(
     let mut at = position;
     {
         let listing = lock(&object.listing);
-        let dots = [(DOT, b".".as_slice(), object.file_id.0), (DOT_DOT, b"..".as_slice(), listing.parent)];
+        let dots = [(DOT, b".".as_slice(), object.file_id().0), (DOT_DOT, b"..".as_slice(), listing.parent)];
         let dots =
             dots.into_iter().map(|(position, name, ino)| (position, name, ino, Some(FileKind::Directory)));
         let entries =
@@ -134,7 +134,7 @@ async fn refresh(task: &Task, object: &Arc<Object>) -> Result<(), Error> {
 
 /// The inode that stat shows for `..`.
 async fn parent_inode(task: &Task, object: &Object) -> Result<u64, Error> {
-    let Some(above) = object.shown().and_then(|shown| shown.parent()) else { return Ok(object.file_id.0) };
+    let Some(above) = object.shown().and_then(|shown| shown.parent()) else { return Ok(object.file_id().0) };
     let start = task.native_start(libc::AT_FDCWD, b"/")?;
     let reached = task.walk(start, above.as_bytes(), Last::Follow).await?;
     Ok(task.stat_at(&task.whole_spot(reached)).await?.id.0)

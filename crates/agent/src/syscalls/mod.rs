@@ -10,6 +10,7 @@ mod fifo;
 pub(crate) mod i386;
 mod memory;
 mod mounts;
+mod nameless;
 mod names;
 mod open;
 mod openat2;

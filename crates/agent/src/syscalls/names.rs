@@ -8,6 +8,7 @@ use crate::resolve::{Begin, Ending, Last, Reached, Spot};
 use crate::tasks::Task;
 use mynah_intercept::UserPtr;
 use mynah_vfs::{Errno, Error, FileKind, RenameHow};
+use std::sync::Arc;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn mkdir(call: Call<'_>) -> Outcome {
@@ -244,6 +245,11 @@ pub(super) fn linkat(call: Call<'_>) -> Outcome {
 }
 
 fn add_name(call: Call<'_>, old: PathArg, new: PathArg) -> Outcome {
+    if old.last == Last::Follow
+        && let Some(object) = nameless_behind(call, old)
+    {
+        return add_name_of(call, object);
+    }
     on_two_paths(call, old, new, |task, old, new| async move {
         new.may_be_made(&task).await?;
         task.stat_at(&old).await?;
@@ -272,22 +278,55 @@ impl Task {
     }
 }
 
+/// The object without a name that a link of `/proc` leads to: open(2) tells programs to name a file of O_TMPFILE so.
+fn nameless_behind(call: Call<'_>, old: PathArg) -> Option<Arc<Object>> {
+    let path = call.path(old.path)?;
+    let below = path.strip_prefix(b"/proc/").map(<[u8]>::to_vec).or_else(|| {
+        let number = path.strip_prefix(b"/dev/fd/")?;
+        Some([b"self/fd/", number].concat())
+    })?;
+    let components: Vec<Vec<u8>> = below.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
+    match magic::target(&call.task(), &components) {
+        magic::Target::Object { object, used } if used == components.len() => {
+            object.shown().is_none().then_some(object)
+        }
+        _ => None,
+    }
+}
+
 /// linkat(fd, "", ...): a name for an open file.
 fn add_name_of_descriptor(call: Call<'_>) -> Outcome {
-    let Some(object) = call.task().object_of(call.int(0)) else { return Outcome::Resume };
-    on_path(call, PathArg::at(call, 2, 3, Last::Entry), move |task, new| async move {
-        if new.mount.driver_id != object.mount.driver_id {
-            return Err(Errno::EXDEV.into());
-        }
-        if object.shown().is_none() {
-            return Err(Errno::ENOENT.into());
-        }
-        new.may_be_made(&task).await?;
-        task.agent.ask(&new.mount, new.mount.driver.link(&object.driver_path(), &new.path)).await?;
-        task.name_changed(&new);
-        crate::lock(&object.remote).linked = true;
-        task.count_names(&new).await?;
-        Ok(Outcome::DONE)
+    match call.task().object_of(call.int(0)) {
+        Some(object) => add_name_of(call, object),
+        None => Outcome::Resume,
+    }
+}
+
+fn add_name_of(call: Call<'_>, object: Arc<Object>) -> Outcome {
+    let new = PathArg::at(call, 2, 3, Last::Entry);
+    let Some(path) = call.path(new.path) else { return Outcome::Resume };
+    let task = call.task();
+    let start = match task.begin(new.dirfd, &path, new.last) {
+        // The placeholder has no business in the machine's own tree.
+        Begin::Native => return Outcome::Errno(Errno::EXDEV),
+        Begin::Fail(errno) => return Outcome::Errno(errno),
+        Begin::Walk(start) => start,
+    };
+    Outcome::wait(async move {
+        let named = async {
+            let new = task.whole_spot(task.walk(start, &path, Last::Entry).await?);
+            if new.mount.driver_id != object.mount.driver_id {
+                return Err(Errno::EXDEV.into());
+            }
+            new.may_be_made(&task).await?;
+            if object.shown().is_none() {
+                return task.name_nameless(&object, &new).await;
+            }
+            task.agent.ask(&new.mount, new.mount.driver.link(&object.driver_path(), &new.path)).await?;
+            task.name_changed(&new);
+            task.count_names(&new).await
+        };
+        named.await.map(|()| Outcome::DONE).into()
     })
 }
 

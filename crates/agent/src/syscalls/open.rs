@@ -1,13 +1,13 @@
 //! Opening: how a remote object becomes a real descriptor.
 
-use super::fifo;
+use super::{fifo, nameless};
 use crate::magic;
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
-use crate::resolve::{Begin, LINKS_MAX, Last, Reached, Spot};
+use crate::resolve::{Begin, Last, Reached, Spot};
 use crate::tasks::Task;
 use mynah_vfs::{Errno, Error, File, FileKind, OpenHow, Opened, Stat};
-use rustix::fs::{self, MemfdFlags, Mode, OFlags};
+use rustix::fs::{self, MemfdFlags, Mode, OFlags, ResolveFlags};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) flags: OFlags,
-    mode: u32,
+    pub(super) mode: u32,
 }
 
 /// Flags that the placeholder is opened with as the program gave them. The rest was settled with the server (O_CREAT,
@@ -29,7 +29,12 @@ pub(super) const DESCRIPTION_FLAGS: OFlags = OFlags::RWMODE
     .union(OFlags::NOATIME)
     .union(OFlags::NOCTTY);
 
-/// Neither for reading nor for writing: what comes nearest to a descriptor opened with O_PATH, which cannot be handed over.
+/// What counts beside O_PATH (open(2)).
+pub(super) const PATH_FLAGS: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Neither for reading nor for writing: what comes nearest to a descriptor opened with O_PATH where the program cannot open the
+/// placeholder itself, since it has changed its user or its root.
 const NO_ACCESS: OFlags = OFlags::WRONLY.union(OFlags::RDWR);
 
 impl Wanted {
@@ -77,27 +82,33 @@ pub(super) fn openat(call: Call<'_>) -> Outcome {
 }
 
 fn start(call: Call<'_>, dirfd: i32, path: usize, wanted: Wanted) -> Outcome {
-    start_with(call, dirfd, path, wanted, LINKS_MAX)
+    let Some(path) = call.path(path) else { return Outcome::Resume };
+    start_with(call, Way { dirfd, path, limits: ResolveFlags::empty() }, wanted)
 }
 
-/// Opens with at most `links_max` links on the way.
-pub(super) fn start_with(call: Call<'_>, dirfd: i32, path: usize, wanted: Wanted, links_max: u32) -> Outcome {
-    let Some(text) = call.path(path) else { return Outcome::Resume };
+/// How to get to what is to be opened.
+pub(super) struct Way {
+    pub(super) dirfd: i32,
+    pub(super) path: Vec<u8>,
+    pub(super) limits: ResolveFlags,
+}
+
+pub(super) fn start_with(call: Call<'_>, way: Way, wanted: Wanted) -> Outcome {
     let task = call.task();
     let last = wanted.last();
-    let start = match task.begin(dirfd, &text, last) {
+    let start = match task.begin(way.dirfd, &way.path, last) {
         Begin::Native => return Outcome::Resume,
         Begin::Fail(errno) => return Outcome::Errno(errno),
         Begin::Walk(start) => start,
     };
     Outcome::wait(async move {
         let opened = async {
-            let reached = task.walk_with(start, &text, last, links_max).await?;
+            let reached = task.walk_with(start, &way.path, last, way.limits).await?;
             if let Some(outcome) = proc_text(&task, &reached, wanted) {
                 return Ok(outcome);
             }
             match task.spot(reached) {
-                Some(spot) => open_or_follow(&task, dirfd, &text, &spot, wanted, links_max).await,
+                Some(spot) => open_or_follow(&task, &way, &spot, wanted).await,
                 None => Ok(Outcome::Resume),
             }
         };
@@ -126,20 +137,13 @@ fn proc_text(task: &Task, reached: &Reached, wanted: Wanted) -> Option<Outcome> 
 }
 
 /// Opens, and follows the last name if the server says that it is a link.
-async fn open_or_follow(
-    task: &Task,
-    dirfd: i32,
-    path: &[u8],
-    spot: &Spot,
-    wanted: Wanted,
-    links_max: u32,
-) -> Result<Outcome, Error> {
+async fn open_or_follow(task: &Task, way: &Way, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
     match open_at(task, spot, wanted).await {
         Err(error) if error.errno() == Errno::ELOOP && wanted.last() == Last::FollowByOpening => {}
         done => return done,
     }
-    let start = task.native_start(dirfd, path)?;
-    let reached = task.walk_with(start, path, Last::Follow, links_max).await?;
+    let start = task.native_start(way.dirfd, &way.path)?;
+    let reached = task.walk_with(start, &way.path, Last::Follow, way.limits).await?;
     match task.spot(reached) {
         Some(spot) => open_at(task, &spot, wanted).await,
         None => Ok(Outcome::Resume),
@@ -151,7 +155,7 @@ async fn open_at(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Er
         return open_path(task, spot, wanted).await;
     }
     if wanted.has(OFlags::TMPFILE) {
-        return Err(Error::new(Errno::EOPNOTSUPP, "O_TMPFILE in a remote directory"));
+        return nameless::open(task, spot, wanted).await;
     }
     if wanted.has(OFlags::CREATE | OFlags::DIRECTORY) {
         return Err(Errno::EINVAL.into());
@@ -174,6 +178,10 @@ async fn open_remote(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome
         spot.writable()?;
     }
     let create = wanted.has(OFlags::CREATE) && !spot.mount.options.read_only;
+    // Without a number to give there is nothing to be made or cut first.
+    if (create || truncate) && !task.has_free_descriptor() {
+        return Err(Errno::EMFILE.into());
+    }
     let mode = if create { wanted.mode & !task.umask() } else { 0 };
     let how = OpenHow {
         read: wanted.reads(),
@@ -346,26 +354,31 @@ fn lock_stat(object: &Object, stat: &Stat) {
     crate::lock(&object.remote).stat = *stat;
 }
 
-/// O_PATH: names an object without opening it. The descriptor that stands for it can be neither read nor written.
+/// O_PATH: names an object without opening it.
 async fn open_path(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
     let stat = task.stat_at(spot).await?;
     if stat.kind == FileKind::Symlink && !wanted.has(OFlags::NOFOLLOW) {
         return Err(Errno::ELOOP.into());
     }
-    if stat.kind == FileKind::Directory {
-        return task.open_directory(spot, &stat, OFlags::empty()).map(|fd| wanted.install(fd));
-    }
-    if wanted.has(OFlags::DIRECTORY) {
+    if wanted.has(OFlags::DIRECTORY) && stat.kind != FileKind::Directory {
         return Err(Errno::ENOTDIR.into());
     }
+    let flags = wanted.flags & PATH_FLAGS;
     if let Some(path) = spot.mount.driver.local_path(&spot.path) {
-        let flags = NO_ACCESS | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd =
-            fs::open(&path, flags, Mode::empty()).map_err(|errno| Error::io("a local file", errno.into()))?;
-        return Ok(wanted.install(fd));
+        return Ok(Outcome::OpenPath { path, flags: flags | OFlags::NOFOLLOW });
     }
     let object = task.agent.objects.get(&spot.mount, &spot.path, &stat)?;
-    let flags = if object.kind == FileKind::Fifo { OFlags::RDWR } else { NO_ACCESS };
+    if stat.kind == FileKind::Directory {
+        lock_stat(&object, &stat);
+    }
+    if task.reaches_placeholders() {
+        return Ok(Outcome::OpenPath { path: object.placeholder.path.clone(), flags });
+    }
+    let flags = match object.kind {
+        FileKind::Directory => OFlags::DIRECTORY,
+        FileKind::Fifo => OFlags::RDWR,
+        _ => NO_ACCESS,
+    };
     Ok(wanted.install(object.open_for_program(flags | OFlags::NONBLOCK)?))
 }
 

@@ -1,24 +1,22 @@
 //! openat2(2).
 
-use super::open::{Wanted, start_with};
+use super::open::{PATH_FLAGS, Wanted, Way, start_with};
 use super::path_call::{PathArg, on_path};
 use crate::outcome::{Call, Outcome};
-use crate::resolve::{LINKS_MAX, Last};
+use crate::resolve::Last;
 use mynah_intercept::memory;
 use mynah_vfs::Errno;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, ResolveFlags};
 
 /// `struct open_how` of openat2(2): flags, mode, resolve.
 const OPEN_HOW_BYTES: usize = 24;
 /// The kernel takes no more than a page.
 const OPEN_HOW_BYTES_MAX: usize = 4096;
-const RESOLVE_NO_XDEV: u64 = 0x01;
-const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
-const RESOLVE_NO_SYMLINKS: u64 = 0x04;
-const RESOLVE_BENEATH: u64 = 0x08;
-const RESOLVE_IN_ROOT: u64 = 0x10;
-const RESOLVE_CACHED: u64 = 0x20;
 const RESOLVE_KNOWN: u64 = 0x3f;
+/// What changes something, which a look at the cache alone cannot do (RESOLVE_CACHED).
+const CHANGING: OFlags = OFlags::CREATE.union(OFlags::TRUNC).union(NAMELESS);
+/// O_TMPFILE without the O_DIRECTORY that is a part of it.
+const NAMELESS: OFlags = OFlags::TMPFILE.difference(OFlags::DIRECTORY);
 
 /// What openat2(2) is given.
 struct OpenAt2 {
@@ -51,17 +49,24 @@ impl OpenAt2 {
         Ok(OpenAt2 { flags: word(0), mode: word(8), resolve: word(16) })
     }
 
+    fn open_flags(&self) -> OFlags {
+        OFlags::from_bits_retain(self.flags as u32)
+    }
+
+    fn limits(&self) -> ResolveFlags {
+        ResolveFlags::from_bits_retain(self.resolve)
+    }
+
     /// openat2(2) refuses what openat(2) would overlook.
     fn is_valid(&self) -> bool {
-        let makes = self.flags
-            & u64::from((OFlags::CREATE | OFlags::TMPFILE).bits() & !OFlags::DIRECTORY.bits())
-            != 0;
-        let both = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+        let flags = self.open_flags();
+        let both = ResolveFlags::BENEATH | ResolveFlags::IN_ROOT;
         u32::try_from(self.flags).is_ok()
             && self.mode & !0o7777 == 0
-            && (makes || self.mode == 0)
+            && (flags.intersects(OFlags::CREATE | NAMELESS) || self.mode == 0)
+            && (!flags.contains(OFlags::PATH) || PATH_FLAGS.contains(flags))
             && self.resolve & !RESOLVE_KNOWN == 0
-            && self.resolve & both != both
+            && !self.limits().contains(both)
     }
 }
 
@@ -74,15 +79,36 @@ pub(super) fn openat2(call: Call<'_>) -> Outcome {
     if !how.is_valid() {
         return refused(call, Errno::EINVAL);
     }
-    if how.resolve & RESOLVE_CACHED != 0 {
-        return refused(call, Errno::EAGAIN);
+    let limits = how.limits();
+    if limits.contains(ResolveFlags::CACHED) {
+        // Nothing is promised to be in the cache (openat2(2)): the program asks again, without this flag.
+        let changing = how.open_flags().intersects(CHANGING);
+        return if changing { Outcome::Errno(Errno::EAGAIN) } else { refused(call, Errno::EAGAIN) };
     }
-    if how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_XDEV) != 0 {
-        return refused(call, Errno::ENOSYS);
+    let Some(path) = call.path(1) else { return Outcome::Resume };
+    let way = Way { dirfd: call.int(0), path, limits };
+    match way.within_scope() {
+        Some(way) => start_with(call, way, wanted),
+        None => Outcome::Resume,
     }
-    let links_max = if how.resolve & RESOLVE_NO_SYMLINKS != 0 { 0 } else { LINKS_MAX };
-    debug_assert_eq!(how.resolve & !(RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), 0);
-    start_with(call, call.int(0), 1, wanted, links_max)
+}
+
+impl Way {
+    /// In a root of its own a path that begins with a slash starts at the descriptor as all others do. `None` where the
+    /// kernel refuses the path, whatever it leads to.
+    fn within_scope(mut self) -> Option<Way> {
+        if !self.path.starts_with(b"/") {
+            return Some(self);
+        }
+        if self.limits.contains(ResolveFlags::BENEATH) {
+            return None;
+        }
+        if self.limits.contains(ResolveFlags::IN_ROOT) {
+            let from = self.path.iter().position(|&b| b != b'/');
+            self.path = from.map_or_else(|| b".".to_vec(), |from| self.path[from..].to_vec());
+        }
+        Some(self)
+    }
 }
 
 /// The errno for a remote path; on one of the machine's own the kernel answers for itself.

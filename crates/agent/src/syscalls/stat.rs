@@ -160,7 +160,7 @@ fn of_descriptor(call: Call<'_>, form: Form, to: UserPtr) -> Outcome {
     Outcome::wait(async move {
         let path = object.driver_path();
         let now = match task.agent.lstat_believed(&object.mount, &path, true).await {
-            Ok(mut now) if now.id == object.file_id => {
+            Ok(mut now) if now.id == object.file_id() => {
                 object.overlay(&mut now);
                 now
             }

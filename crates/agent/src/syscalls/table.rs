@@ -109,7 +109,7 @@ rows! {
     #[cfg(target_arch = "x86_64")] open: path open::open [Path, OPEN, ModeOfNew];
     #[cfg(target_arch = "x86_64")] creat: path open::creat [Path, Mode];
     openat: path open::openat [Dirfd, Path, OPEN, ModeOfNew];
-    openat2: path openat2::openat2 [Dirfd, Path, Pointer, Size], "remote paths: NO_SYMLINKS and NO_MAGICLINKS are kept; BENEATH, IN_ROOT and NO_XDEV give ENOSYS, CACHED gives EAGAIN";
+    openat2: path openat2::openat2 [Dirfd, Path, Pointer, Size], "RESOLVE_CACHED gives EAGAIN on remote paths: the program asks again without it";
     name_to_handle_at: path mounts::no_handles [Dirfd, Path, Pointer, Pointer, AT], "EOPNOTSUPP for remote paths";
     open_by_handle_at: native;
 

@@ -124,7 +124,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// The inner error is the errno of mmap.
-    fn map(tracee: &mut Tracee, length: usize) -> Result<Result<Scratch, i32>, TransientError> {
+    pub(super) fn map(tracee: &mut Tracee, length: usize) -> Result<Result<Scratch, i32>, TransientError> {
         const PROTECTION: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         const FLAGS: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
         let length = length as u64;

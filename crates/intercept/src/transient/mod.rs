@@ -25,6 +25,7 @@ mod own_calls;
 mod tracee;
 mod vfork;
 
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::thread;
@@ -33,7 +34,7 @@ pub use exec::{ExecOutcome, ExecPlan, exec};
 
 use crate::arch;
 use crate::listener::Listener;
-use crate::{Notification, Tid, sys};
+use crate::{Notification, Tid, UserPtr, memory, sys};
 use tracee::Tracee;
 
 /// Why a task could not be worked on.
@@ -114,6 +115,38 @@ pub fn replace_call_closing(
         let mut tracee = Tracee::attach(listener, notification)?;
         let result = tracee.perform(number, args)?;
         tracee.close(close)?;
+        tracee.go_on(result)?;
+        Ok(result)
+    })
+}
+
+/// [`replace_call`] with a path, which is put into the program's memory for the time of the call: argument `at` points to it.
+pub fn replace_call_with_path(
+    listener: &Listener,
+    notification: &Notification,
+    number: u64,
+    mut args: [u64; 6],
+    at: usize,
+    path: &CStr,
+) -> Result<i64, TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        let bytes = path.to_bytes_with_nul();
+        let scratch = match exec::Scratch::map(&mut tracee, bytes.len())? {
+            Ok(scratch) => scratch,
+            Err(errno) => {
+                tracee.go_on(-i64::from(errno))?;
+                return Ok(-i64::from(errno));
+            }
+        };
+        let result = match memory::write(tracee.tid(), UserPtr(scratch.start), bytes) {
+            Ok(()) => {
+                args[at] = scratch.start;
+                tracee.perform(number, args)?
+            }
+            Err(_) => -i64::from(libc::EFAULT),
+        };
+        scratch.unmap(&mut tracee)?;
         tracee.go_on(result)?;
         Ok(result)
     })
