@@ -2,11 +2,11 @@
 
 use crate::agent::Agent;
 use crate::lock;
-use crate::outcome::{Call, ExecFile, Outcome, Waiting};
+use crate::outcome::{Call, Outcome, Waiting};
 use crate::syscalls::{i386, table};
 use mynah_cache::StoreError;
 use mynah_intercept::listener::{AddFd, Answer};
-use mynah_intercept::transient::{self, ExecOutcome, ExecPlan, TransientError};
+use mynah_intercept::transient::{self, TransientError};
 use mynah_intercept::{Abi, Notification, memory, pidfd::PidFd};
 use mynah_vfs::{Errno, Error, Retry};
 use rustix::fs::{self, Mode, OFlags};
@@ -157,7 +157,7 @@ impl Agent {
             let result = match outcome {
                 Outcome::ChangeDir(dir) => agent.change_dir(&notification, &dir),
                 Outcome::OpenPath { path, flags } => agent.open_path(&notification, &path, flags),
-                Outcome::Exec(file) => agent.exec(&notification, file),
+                Outcome::Exec(program) => agent.exec(&notification, *program),
                 Outcome::ResumeAndFail(errno) => agent.resume_and_fail(&notification, errno),
                 other => return agent.perform(&notification, other),
             };
@@ -222,20 +222,6 @@ impl Agent {
     ) -> Result<(), TransientError> {
         let number = number as u64;
         transient::replace_call_with_path(&self.listener, notification, number, args, at, path).map(drop)
-    }
-
-    fn exec(&self, notification: &Notification, file: ExecFile) -> Result<(), TransientError> {
-        let plan = ExecPlan {
-            file: file.file.as_os_str().as_bytes().to_vec(),
-            argv: file.argv,
-            shown: file.shown,
-            close_on_failure: Vec::new(),
-        };
-        match transient::exec(&self.listener, notification, &plan)? {
-            ExecOutcome::Done => self.tasks.forget(notification.tid),
-            ExecOutcome::Failed(errno) => tracing::debug!(errno, "an exec of a remote program failed"),
-        }
-        Ok(())
     }
 
     /// A close that the kernel performs and that fails all the same: the descriptor goes, the error is told.

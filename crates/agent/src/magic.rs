@@ -99,13 +99,12 @@ pub(crate) fn names_mappings(entry: &[u8]) -> bool {
 /// Puts the names that programs know in place of the placeholders' in a text such as `/proc/PID/maps`. `None` if there
 /// are none in it.
 pub(crate) fn without_placeholders(task: &Task, text: &[u8]) -> Option<Vec<u8>> {
-    let dir = task.agent.objects.store().dir().as_os_str().as_bytes();
-    if !contains(text, dir) {
-        return None;
-    }
+    let store = task.agent.objects.store();
+    let placed_at = |text: &[u8]| store.dirs().find_map(|dir| find_in(text, dir.as_os_str().as_bytes()));
+    placed_at(text)?;
     let mut told = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|&b| b == b'\n') {
-        match find_in(line, dir) {
+        match placed_at(line) {
             Some(at) => {
                 told.extend_from_slice(&line[..at]);
                 told.extend_from_slice(&shown_name(task, line, at));
@@ -129,10 +128,6 @@ fn shown_name(task: &Task, line: &[u8], at: usize) -> Vec<u8> {
     let mut told = shown.map_or_else(|| b"(deleted)".to_vec(), |shown| shown.as_bytes().to_vec());
     told.extend_from_slice(&line[end..]);
     told
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    find_in(text, part).is_some()
 }
 
 fn find_in(text: &[u8], part: &[u8]) -> Option<usize> {

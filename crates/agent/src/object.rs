@@ -6,13 +6,15 @@
 
 use crate::content::Content;
 use crate::dentries::Dentries;
-use crate::lock;
-use mynah_cache::{Ident, Placeholder, Store, StoreError, Watched};
+use crate::{elf, lock};
+use mynah_cache::{Fit, Ident, Placeholder, Store, StoreError, Watched};
+use mynah_intercept::leases::has_writers;
 use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, MemDriver, Mount, Stat, Time, VPath};
-use rustix::fs;
+use rustix::fs::{self, Mode, OFlags};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -147,6 +149,14 @@ struct Tables {
     by_path: HashMap<(DriverId, VPath), Arc<Object>>,
     by_id: HashMap<u64, Arc<Object>>,
     next: u64,
+    /// Copies of programs that ask for another loader, by program and loader.
+    copies: HashMap<(u64, Vec<u8>), Copy>,
+}
+
+/// A program's copy with another loader, and of which content of the program it was made.
+struct Copy {
+    placeholder: Placeholder,
+    of: (i64, i64, u64),
 }
 
 impl Objects {
@@ -202,7 +212,7 @@ impl Objects {
     }
 
     pub(crate) fn by_ident(&self, ident: Ident) -> Option<Arc<Object>> {
-        if ident.dev != self.store.dev() {
+        if !self.store.uses_device(ident.dev) {
             return None;
         }
         lock(&self.tables).by_ident.get(&ident).cloned()
@@ -210,7 +220,7 @@ impl Objects {
 
     /// Whether a path that the kernel tells may be one of ours. By text, so only a reason to look closer.
     pub(crate) fn may_be_hosted(&self, path: &[u8]) -> bool {
-        !self.is_empty() && path.starts_with(self.store.dir().as_os_str().as_bytes())
+        !self.is_empty() && self.store.dirs().any(|dir| path.starts_with(dir.as_os_str().as_bytes()))
     }
 
     /// The open object that a server's answer is about. An identity that was given again, after the end of the file that
@@ -225,6 +235,17 @@ impl Objects {
 
     /// The object for what the driver just told of, made if it is new.
     pub(crate) fn get(&self, mount: &Arc<Mount>, path: &VPath, stat: &Stat) -> Result<Arc<Object>, Error> {
+        self.get_to(Fit::Data, mount, path, stat)
+    }
+
+    /// [`Objects::get`] for what a new object is to be used for.
+    pub(crate) fn get_to(
+        &self,
+        fit: Fit,
+        mount: &Arc<Mount>,
+        path: &VPath,
+        stat: &Stat,
+    ) -> Result<Arc<Object>, Error> {
         let key = (mount.driver_id, stat.id);
         let mut tables = lock(&self.tables);
         if let Some(object) = tables.by_file.get(&key) {
@@ -244,7 +265,7 @@ impl Objects {
         }
         let remote =
             Remote { path: path.clone(), file_id: stat.id, linked: true, nameable: false, stat: *stat };
-        let object = self.make(&mut tables, mount, remote)?;
+        let object = self.make(&mut tables, fit, mount, remote)?;
         tables.by_file.insert(key, Arc::clone(&object));
         tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
         Ok(object)
@@ -259,7 +280,7 @@ impl Objects {
         nameable: bool,
     ) -> Result<Arc<Object>, Error> {
         let remote = Remote { path, file_id: stat.id, linked: false, nameable, stat: *stat };
-        self.make(&mut lock(&self.tables), mount, remote)
+        self.make(&mut lock(&self.tables), Fit::Data, mount, remote)
     }
 
     /// A nameless object has got a name at its server.
@@ -273,12 +294,18 @@ impl Objects {
         tables.by_path.insert((object.mount.driver_id, path), Arc::clone(object));
     }
 
-    fn make(&self, tables: &mut Tables, mount: &Arc<Mount>, remote: Remote) -> Result<Arc<Object>, Error> {
+    fn make(
+        &self,
+        tables: &mut Tables,
+        fit: Fit,
+        mount: &Arc<Mount>,
+        remote: Remote,
+    ) -> Result<Arc<Object>, Error> {
         let kind = remote.stat.kind;
         let placeholder = match kind {
             FileKind::Directory => self.store.directory(),
             FileKind::Fifo => self.store.fifo(),
-            _ => self.store.file(0),
+            _ => self.store.file(fit),
         }
         .map_err(store_error)?;
         tables.next += 1;
@@ -360,6 +387,9 @@ impl Objects {
             if is_it(tables.by_path.get(&name)) {
                 tables.by_path.remove(&name);
             }
+            for (_, copy) in tables.copies.extract_if(|(id, _), _| *id == object.id) {
+                self.store.remove(&copy.placeholder);
+            }
         }
         // One that can still be written keeps its name: its content is read by it when it goes home.
         if object.was_writable() && lock(&object.content).writer.is_some() {
@@ -399,6 +429,42 @@ impl Objects {
             }
             self.retire(&object);
         }
+    }
+
+    /// A copy of a program that asks for the loader at another path of this machine. It stands for the same object.
+    ///
+    /// # Errors
+    /// ETXTBSY while the program is open for writing.
+    pub(crate) fn copy_with_loader(
+        &self,
+        object: &Arc<Object>,
+        slot: &elf::Loader,
+        loader: &[u8],
+    ) -> Result<PathBuf, Error> {
+        let failed = |errno: rustix::io::Errno| Error::io("the cache: copying a program", errno.into());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let program = fs::open(&object.placeholder.path, flags, Mode::empty()).map_err(failed)?;
+        if has_writers(&program) {
+            return Err(Errno::ETXTBSY.into());
+        }
+        let stat = fs::fstat(&program).map_err(failed)?;
+        let of = (stat.st_mtime, stat.st_mtime_nsec as i64, stat.st_size as u64);
+        let key = (object.id, loader.to_vec());
+        if let Some(copy) = lock(&self.tables).copies.get(&key).filter(|copy| copy.of == of) {
+            return Ok(copy.placeholder.path.clone());
+        }
+        let placeholder = self.store.file(Fit::Programs).map_err(store_error)?;
+        self.store.admit(of.2, &placeholder).map_err(store_error)?;
+        let into =
+            fs::open(&placeholder.path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        slot.copy_with(&program, into, loader).map_err(|e| Error::io("the cache: copying a program", e))?;
+        let path = placeholder.path.clone();
+        let mut tables = lock(&self.tables);
+        tables.by_ident.insert(placeholder.ident, Arc::clone(object));
+        if let Some(old) = tables.copies.insert(key, Copy { placeholder, of }) {
+            self.store.remove(&old.placeholder);
+        }
+        Ok(path)
     }
 
     /// A name changed at the server, with all that lies below it.

@@ -4,6 +4,7 @@
 //! known. So a call that had to wait can be answered to the program's restarted call instead, when a signal came between.
 
 use crate::Agent;
+use crate::programs::Program;
 use crate::tasks::Task;
 use mynah_intercept::{Notification, Tid, UserPtr, memory};
 use mynah_vfs::{Errno, Error, PATH_MAX};
@@ -34,7 +35,7 @@ pub(crate) enum Outcome {
     /// The program's working directory becomes this one.
     ChangeDir(OwnedFd),
     /// The call is an execve of this instead.
-    Exec(ExecFile),
+    Exec(Box<Program>),
     /// The kernel performs it, but the program sees this error: a close whose write-back failed.
     ResumeAndFail(Errno),
     /// The answer needs waiting.
@@ -43,16 +44,6 @@ pub(crate) enum Outcome {
 
 /// A call under way. Dropping it cancels it.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-/// What an execve of a remote object becomes.
-pub(crate) struct ExecFile {
-    /// What the kernel is to open.
-    pub(crate) file: PathBuf,
-    /// The argument vector in place of the program's own, for a script whose interpreter is run.
-    pub(crate) argv: Option<Vec<Vec<u8>>>,
-    /// The name that the new program is to see as its own.
-    pub(crate) shown: Vec<u8>,
-}
 
 impl Outcome {
     /// An outcome that waits for `future`.

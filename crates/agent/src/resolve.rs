@@ -249,6 +249,18 @@ impl Task {
         }
     }
 
+    /// The name of an open object.
+    pub(crate) fn spot_of(&self, object: &Object) -> Spot {
+        Spot {
+            mount: Arc::clone(&object.mount),
+            path: object.driver_path(),
+            stat: None,
+            must_be_dir: false,
+            ending: Ending::Name,
+            asked: self.agent.dentries.moment(),
+        }
+    }
+
     /// Walks `path` from `start`, a resolved directory of the namespace.
     ///
     /// # Errors

@@ -269,6 +269,15 @@ impl Task {
         root(&self.proc("root/.")) != root("/") || mounts(&self.proc("ns/mnt")) != mounts("/proc/self/ns/mnt")
     }
 
+    /// Whether the task can follow a path into the cache: it is the cache's user, and sees our root.
+    pub(crate) fn reaches_cache(&self) -> bool {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap_or_default();
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        // The fourth is the one for files (proc(5)).
+        let user = users.and_then(|users| users.split_ascii_whitespace().nth(3)?.parse().ok());
+        user == Some(rustix::process::geteuid().as_raw()) && !self.is_foreign()
+    }
+
     /// The file mode creation mask.
     pub(crate) fn umask(&self) -> u32 {
         // 022 is what a task has that nobody gave another; a task that is gone needs none.

@@ -8,4 +8,4 @@ mod changes;
 mod store;
 
 pub use changes::{Changes, Watched};
-pub use store::{Ident, Placeholder, PlaceholderKind, Store, StoreError, sweep};
+pub use store::{Fit, Ident, Placeholder, PlaceholderKind, Store, StoreError, sweep};

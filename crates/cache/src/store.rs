@@ -48,6 +48,17 @@ pub struct Placeholder {
     pub ident: Ident,
     /// Its kind.
     pub kind: PlaceholderKind,
+    /// What it may be used for.
+    pub fit: Fit,
+}
+
+/// What a placeholder may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// To be read and written.
+    Data,
+    /// To be executed and mapped for execution, too.
+    Programs,
 }
 
 /// Why there is no placeholder.
@@ -102,27 +113,16 @@ fn os(what: &'static str, path: &Path) -> impl FnOnce(Errno) -> StoreError {
     move |errno| StoreError::Os(what, path, errno.into())
 }
 
-/// The placeholders of one agent: `ROOT/agents/NAME/` with the objects in `o/`, the names for execution in `x/`, and sockets in `s/`. The
-/// lock on the directory lives as long as the agent; [`sweep`] takes away what an agent left that could not do so.
-pub struct Store {
+/// A directory of one agent: `ROOT/agents/NAME/` with the objects in `o/`. The lock on it lives as long as the agent; [`sweep`]
+/// takes away what an agent left that could not do so.
+struct Place {
     dir: PathBuf,
     dev: u64,
-    limit: u64,
-    next: AtomicU64,
-    changes: Changes,
-    /// By file and name.
-    aliases: Mutex<HashMap<(PathBuf, Vec<u8>), PathBuf>>,
-    sockets: OwnedFd,
     _lock: OwnedFd,
 }
 
-impl Store {
-    /// Makes this agent's directory below `root` (made too, 0700, if it is absent). `limit` is the largest object that
-    /// may be placed, in bytes.
-    ///
-    /// # Errors
-    /// The root belongs to somebody else, or the kernel refuses.
-    pub fn create(root: &Path, limit: u64) -> Result<Store> {
+impl Place {
+    fn create(root: &Path) -> Result<Place> {
         let agents = root.join("agents");
         private_dir(root)?;
         private_dir(&agents)?;
@@ -132,35 +132,70 @@ impl Store {
             sweep_unlocked(root);
             own_directory(&agents)?
         };
-        for part in ["o", "x", "s"] {
-            private_dir(&dir.join(part))?;
+        private_dir(&dir.join("o"))?;
+        let dev = fs::stat(&dir).map_err(os("look at", &dir))?.st_dev;
+        Ok(Place { dir, dev, _lock: lock })
+    }
+}
+
+/// The placeholders of one agent, with names for execution in `x/` and sockets in `s/`.
+pub struct Store {
+    data: Place,
+    /// Where programs and libraries lie, if the file system of the others is mounted with noexec.
+    programs: Option<Place>,
+    limit: u64,
+    next: AtomicU64,
+    changes: Changes,
+    /// By file and name.
+    aliases: Mutex<HashMap<(PathBuf, Vec<u8>), PathBuf>>,
+    sockets: OwnedFd,
+}
+
+impl Store {
+    /// Makes this agent's directory below `root` (made too, 0700, if it is absent), and one below `programs` for what is
+    /// to be executed, where the first does not do for that. `limit` is the largest object that may be placed, in bytes.
+    ///
+    /// # Errors
+    /// A root belongs to somebody else, or the kernel refuses.
+    pub fn create(root: &Path, programs: Option<&Path>, limit: u64) -> Result<Store> {
+        let data = Place::create(root)?;
+        let programs = programs.map(Place::create).transpose()?;
+        for part in ["x", "s"] {
+            private_dir(&data.dir.join(part))?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let sockets = fs::open(dir.join("s"), flags, Mode::empty()).map_err(os("open", &dir))?;
-        let dev = fs::stat(&dir).map_err(os("look at", &dir))?.st_dev;
-        let changes = Changes::new().map_err(os("watch", &dir))?;
+        let sockets = fs::open(data.dir.join("s"), flags, Mode::empty()).map_err(os("open", &data.dir))?;
+        let changes = Changes::new().map_err(os("watch", &data.dir))?;
         Ok(Store {
-            dir,
-            dev,
+            data,
+            programs,
             limit,
             next: AtomicU64::new(1),
             changes,
             aliases: Mutex::default(),
             sockets,
-            _lock: lock,
         })
     }
 
-    /// Where this agent's placeholders lie.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    /// The directories that this agent's placeholders lie in.
+    pub fn dirs(&self) -> impl Iterator<Item = &Path> {
+        self.places().map(|place| place.dir.as_path())
     }
 
-    /// The device that they lie on: a file of another device is none of them.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.data).chain(&self.programs)
+    }
+
+    /// Whether placeholders lie on this device: a file of another is none of them.
     #[must_use]
-    pub fn dev(&self) -> u64 {
-        self.dev
+    pub fn uses_device(&self, dev: u64) -> bool {
+        self.places().any(|place| place.dev == dev)
+    }
+
+    /// Whether a placeholder that is to be executed has to be made for that.
+    #[must_use]
+    pub fn sets_programs_apart(&self) -> bool {
+        self.programs.is_some()
     }
 
     /// The watch over them.
@@ -175,40 +210,45 @@ impl Store {
         &self.sockets
     }
 
-    fn fresh_path(&self) -> PathBuf {
-        self.dir.join("o").join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    fn fresh_path(&self, fit: Fit) -> PathBuf {
+        let place = match (fit, &self.programs) {
+            (Fit::Programs, Some(programs)) => programs,
+            (Fit::Programs, None) | (Fit::Data, _) => &self.data,
+        };
+        place.dir.join("o").join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    fn placed(path: PathBuf, kind: PlaceholderKind) -> Result<Placeholder> {
+    fn placed(path: PathBuf, kind: PlaceholderKind, fit: Fit) -> Result<Placeholder> {
         let stat = fs::lstat(&path).map_err(os("look at", &path))?;
-        Ok(Placeholder { path, ident: Ident { dev: stat.st_dev, ino: stat.st_ino }, kind })
+        Ok(Placeholder { path, ident: Ident { dev: stat.st_dev, ino: stat.st_ino }, kind, fit })
     }
 
-    /// A sparse file of `size` bytes, mode 0700: set-id bits and rights for others never reach a placeholder.
+    /// An empty file, mode 0700: set-id bits and rights for others never reach a placeholder.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn file(&self, size: u64) -> Result<Placeholder> {
-        self.admit(size)?;
-        let path = self.fresh_path();
+    pub fn file(&self, fit: Fit) -> Result<Placeholder> {
+        // Where nothing is set apart, what is read may be executed as well.
+        let fit = if self.programs.is_none() { Fit::Programs } else { fit };
+        let path = self.fresh_path(fit);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let fd = fs::open(&path, flags, Mode::RWXU).map_err(os("make", &path))?;
-        fs::ftruncate(&fd, size).map_err(os("size", &path))?;
-        Self::placed(path, PlaceholderKind::File)
+        fs::open(&path, flags, Mode::RWXU).map_err(os("make", &path))?;
+        Self::placed(path, PlaceholderKind::File, fit)
     }
 
-    /// Whether `size` bytes may be placed.
+    /// Whether `size` bytes may be put into this placeholder.
     ///
     /// # Errors
     /// [`StoreError::TooBig`], [`StoreError::NoSpace`].
-    pub fn admit(&self, size: u64) -> Result<()> {
+    pub fn admit(&self, size: u64, into: &Placeholder) -> Result<()> {
         if size > self.limit {
             return Err(StoreError::TooBig { size, limit: self.limit });
         }
         if size < FREE_RESERVE / 64 {
             return Ok(());
         }
-        let figures = fs::statvfs(&self.dir).map_err(os("look at", &self.dir))?;
+        // A placeholder that was retired meanwhile is its opener's concern.
+        let Ok(figures) = fs::statvfs(&into.path) else { return Ok(()) };
         let free = figures.f_bavail.saturating_mul(figures.f_frsize);
         if size.saturating_add(FREE_RESERVE) > free {
             return Err(StoreError::NoSpace { size, free });
@@ -221,10 +261,11 @@ impl Store {
     /// # Errors
     /// The kernel refuses.
     pub fn directory(&self) -> Result<Placeholder> {
-        let path = self.fresh_path();
-        // Not to be written: nothing may come to be here in place of the server.
-        fs::mkdir(&path, Mode::RUSR | Mode::XUSR).map_err(os("make", &path))?;
-        Self::placed(path, PlaceholderKind::Directory)
+        let path = self.fresh_path(Fit::Data);
+        // Not to be written: nothing may come to be here in place of the server. Others may stand in it, as a program of
+        // root's that has changed its user: by a descriptor only, since the directory above is closed to them.
+        fs::mkdir(&path, Mode::RUSR | Mode::XUSR | Mode::XGRP | Mode::XOTH).map_err(os("make", &path))?;
+        Self::placed(path, PlaceholderKind::Directory, Fit::Data)
     }
 
     /// A FIFO.
@@ -232,9 +273,9 @@ impl Store {
     /// # Errors
     /// The kernel refuses.
     pub fn fifo(&self) -> Result<Placeholder> {
-        let path = self.fresh_path();
+        let path = self.fresh_path(Fit::Data);
         fs::mknodat(fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).map_err(os("make", &path))?;
-        Self::placed(path, PlaceholderKind::Fifo)
+        Self::placed(path, PlaceholderKind::Fifo, Fit::Data)
     }
 
     /// Another name for a file, ending in `name`: the kernel takes a process's `comm` from the path that it is given, not
@@ -248,8 +289,9 @@ impl Store {
         if let Some(path) = aliases.get(&key) {
             return Ok(path.clone());
         }
-        let holder = self.dir.join("x").join(aliases.len().to_string());
-        private_dir(&holder)?;
+        let holder = self.data.dir.join("x").join(aliases.len().to_string());
+        // Others may look a name up in it, if they are given a descriptor of it.
+        fs::mkdir(&holder, Mode::RWXU | Mode::XGRP | Mode::XOTH).map_err(os("make", &holder))?;
         let path = holder.join(OsStr::from_bytes(name));
         fs::symlink(file, &path).map_err(os("link", &path))?;
         aliases.insert(key, path.clone());
@@ -276,10 +318,10 @@ impl Store {
     /// # Errors
     /// The kernel's.
     pub fn rescue(&self, placeholder: &Placeholder) -> std::io::Result<PathBuf> {
-        let root = self.dir.parent().and_then(Path::parent).unwrap_or(&self.dir);
+        let root = self.data.dir.parent().and_then(Path::parent).unwrap_or(&self.data.dir);
         let dir = root.join("rescued");
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let run = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        let run = self.data.dir.file_name().unwrap_or_default().to_string_lossy();
         let object = placeholder.path.file_name().unwrap_or_default().to_string_lossy();
         let kept = dir.join(format!("{run}-{object}"));
         std::fs::copy(&placeholder.path, &kept)?;
@@ -291,7 +333,7 @@ impl Store {
     /// # Errors
     /// The kernel's, with what could not be removed left for [`sweep`].
     pub fn clear(&self) -> std::io::Result<()> {
-        std::fs::remove_dir_all(&self.dir)
+        self.places().map(|place| std::fs::remove_dir_all(&place.dir)).fold(Ok(()), std::io::Result::and)
     }
 }
 
@@ -368,32 +410,48 @@ mod tests {
 
     fn store(limit: u64) -> (tempfile::TempDir, Store) {
         let root = tempfile::tempdir().unwrap();
-        let store = Store::create(&root.path().join("cache"), limit).unwrap();
+        let store = Store::create(&root.path().join("cache"), None, limit).unwrap();
         (root, store)
     }
 
+    fn dir_of(store: &Store) -> PathBuf {
+        store.dirs().next().unwrap().to_path_buf()
+    }
+
     #[test]
-    fn placeholders_are_private_and_sparse() {
+    fn placeholders_are_private() {
         let (_root, store) = store(1 << 30);
-        let placed = store.file(1 << 20).unwrap();
+        let placed = store.file(Fit::Data).unwrap();
         let meta = std::fs::metadata(&placed.path).unwrap();
-        assert_eq!((meta.len(), meta.blocks(), meta.permissions().mode() & 0o7077), (1 << 20, 0, 0));
-        assert_eq!(std::fs::metadata(store.dir()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!((meta.len(), meta.permissions().mode() & 0o7077), (0, 0));
+        assert_eq!(std::fs::metadata(dir_of(&store)).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn programs_lie_apart_where_the_cache_may_not_execute() {
+        let root = tempfile::tempdir().unwrap();
+        let (data, programs) = (root.path().join("data"), root.path().join("programs"));
+        let store = Store::create(&data, Some(&programs), 1000).unwrap();
+        assert!(store.file(Fit::Data).unwrap().path.starts_with(&data));
+        assert!(store.file(Fit::Programs).unwrap().path.starts_with(&programs));
+        store.clear().unwrap();
+        assert_eq!(std::fs::read_dir(programs.join("agents")).unwrap().count(), 0);
     }
 
     #[test]
     fn what_does_not_fit_is_told_with_what_to_set() {
         let (_root, store) = store(1000);
-        let told = store.file(1001).unwrap_err().to_string();
+        let placed = store.file(Fit::Data).unwrap();
+        let told = store.admit(1001, &placed).unwrap_err().to_string();
         assert!(told.contains("--cache-size") && told.contains("1001"), "{told}");
     }
 
     #[test]
     fn the_living_keep_their_directory_and_the_dead_are_swept() {
         let root = tempfile::tempdir().unwrap();
-        let alive = Store::create(root.path(), 1).unwrap();
-        let dead = Store::create(root.path(), 1).unwrap();
-        let (alive_dir, dead_dir) = (alive.dir().to_path_buf(), dead.dir().to_path_buf());
+        let alive = Store::create(root.path(), None, 1).unwrap();
+        let dead = Store::create(root.path(), None, 1).unwrap();
+        let (alive_dir, dead_dir) = (dir_of(&alive), dir_of(&dead));
         drop(dead);
         sweep(root.path());
         assert!(alive_dir.exists());
@@ -405,7 +463,7 @@ mod tests {
     #[test]
     fn an_alias_is_the_same_file_under_another_name() {
         let (_root, store) = store(1000);
-        let placed = store.file(10).unwrap();
+        let placed = store.file(Fit::Data).unwrap();
         let alias = store.alias(&placed.path, b"prog").unwrap();
         assert_eq!(std::fs::metadata(&alias).unwrap().ino(), placed.ident.ino);
         assert_eq!(alias.file_name(), Some(OsStr::new("prog")));

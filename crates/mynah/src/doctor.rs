@@ -120,6 +120,7 @@ fn judge(machine: &Machine) -> Report {
     lines.extend(not_used(machine));
     lines.extend(limits(machine));
     lines.push(cache(&machine.cache));
+    lines.push(programs(&machine.cache));
     Report { machine: machine.system.clone(), uses: uses(machine), lines }
 }
 
@@ -228,6 +229,27 @@ fn cache(cache: &Room) -> Line {
     Line { name: "cache directory", weight, ok, detail, advice }
 }
 
+/// Where what lies on a server is executed.
+fn programs(cache: &Room) -> Line {
+    let finding = match &cache.programs {
+        Some(place) if *place == cache.directory => {
+            Finding { ok: true, detail: "run from the cache".to_owned() }
+        }
+        Some(place) => Finding {
+            ok: true,
+            detail: format!("run from {}: the cache's file system is mounted with noexec", place.display()),
+        },
+        None => Finding {
+            ok: false,
+            detail: "the cache, and all temporary places, are mounted with noexec".to_owned(),
+        },
+    };
+    line("remote programs", Weight::Useful, &finding, || {
+        "Programs and libraries that lie on a server cannot be executed: choose another place with --cache-dir."
+            .to_owned()
+    })
+}
+
 fn uses(machine: &Machine) -> Vec<(&'static str, String)> {
     let interception = if machine.seccomp_listener.ok && machine.addfd_send.ok {
         "seccomp user notification; descriptors of ordinary files are not trapped for read and write"
@@ -286,7 +308,11 @@ mod tests {
             fuse_device: no(),
             open_files: OpenFiles { soft: Some(1024), hard: Some(1 << 20) },
             inotify_watches: Some(1 << 17),
-            cache: Room { directory: "/home/u/.cache/mynah".into(), free: Ok(80 << 30) },
+            cache: Room {
+                directory: "/home/u/.cache/mynah".into(),
+                free: Ok(80 << 30),
+                programs: Some("/home/u/.cache/mynah".into()),
+            },
         }
     }
 
@@ -329,6 +355,16 @@ mod tests {
         let small = judge(&with(Ok(5 << 20)));
         assert!(small.can_run());
         assert!(small.to_string().contains("EFBIG"), "{small}");
+    }
+
+    #[test]
+    fn a_cache_on_noexec_is_told_with_the_place_that_is_used_instead() {
+        let with = |programs| Machine { cache: Room { programs, ..good_machine().cache }, ..good_machine() };
+        let elsewhere = judge(&with(Some("/var/tmp/mynah-1-programs".into())));
+        assert!(elsewhere.to_string().contains("run from /var/tmp/mynah-1-programs"), "{elsewhere}");
+        let nowhere = judge(&with(None));
+        assert!(nowhere.can_run());
+        assert!(nowhere.to_string().contains("no!  remote programs"), "{nowhere}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Home, PIECE, changed, io_error, pieces_of};
 use crate::lock;
 use crate::object::{Object, Objects, store_error};
-use mynah_vfs::{Errno, Error, File, Stat};
+use mynah_vfs::{Errno, Error, File, FileKind, Stat};
 use rustix::fs::{self, OFlags};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 
 /// Pieces under way at once for one file: enough to fill a long fat pipe with 8 MiB.
 const PIECES_IN_FLIGHT: usize = 8;
+/// How programs and shared libraries begin (elf(5)).
+const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
+
 impl Object {
     /// Makes the placeholder hold what `file` holds, whose attributes are `stat`. What was written here and is not yet
     /// home is kept. Once for all who ask; what was fetched before a failure is not fetched again.
@@ -39,6 +42,21 @@ impl Object {
         content.is_whole() && !content.written && !changed(&lock(&self.remote).stat, stat)
     }
 
+    /// Whether it is something that the kernel would map for execution: an ELF file. Scripts are only read. Nothing is asked
+    /// where every placeholder will do for that.
+    pub(crate) async fn is_program(&self, objects: &Objects, file: &Arc<dyn File>) -> bool {
+        if !objects.store().sets_programs_apart() || self.kind != FileKind::Regular {
+            return false;
+        }
+        if lock(&self.content).is_whole() {
+            let mut head = [0; ELF_MAGIC.len()];
+            let read = self.open_placeholder(OFlags::RDONLY).map(|fd| rustix::io::pread(&fd, &mut head, 0));
+            return matches!(read, Ok(Ok(_))) && head == ELF_MAGIC;
+        }
+        // Who opened it for writing only will not run it.
+        file.read_at(0, ELF_MAGIC.len()).await.is_ok_and(|head| head[..] == ELF_MAGIC)
+    }
+
     fn differs_from(&self, stat: &Stat) -> bool {
         lock(&self.content).have.is_some() && changed(&lock(&self.remote).stat, stat)
     }
@@ -56,7 +74,7 @@ impl Object {
             return Ok(true);
         }
         if !same {
-            objects.store().admit(stat.size).map_err(store_error)?;
+            objects.store().admit(stat.size, &self.placeholder).map_err(store_error)?;
             content.room = stat.size;
             let fd = self.open_placeholder(OFlags::WRONLY)?;
             fs::ftruncate(&fd, stat.size).map_err(io_error("size"))?;

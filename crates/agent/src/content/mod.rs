@@ -142,6 +142,11 @@ impl Object {
         Ok(())
     }
 
+    /// Whether all of its content is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        lock(&self.content).is_whole()
+    }
+
     /// Bytes that its content takes.
     pub(crate) fn room(&self) -> u64 {
         lock(&self.content).room
@@ -151,6 +156,12 @@ impl Object {
     pub(crate) fn is_idle(&self) -> bool {
         let content = lock(&self.content);
         content.is_whole() && !content.may_differ() && content.writer.is_none()
+    }
+
+    /// Whether no writer is left, nor anything that was written and is not at home.
+    pub(crate) fn is_left(&self) -> bool {
+        let content = lock(&self.content);
+        !content.may_differ() && content.writer.is_none()
     }
 
     /// Whether it was ever open for writing, so that an answer of the server may be older than a write-back.

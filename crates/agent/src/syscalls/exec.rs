@@ -5,26 +5,31 @@
 //! tell the interpreter our name for the script.
 
 use super::path_call::PathArg;
-use crate::outcome::{Call, ExecFile, Outcome};
-use crate::resolve::{Begin, Last, Reached, Spot, Start};
+use crate::elf;
+use crate::object::Object;
+use crate::outcome::{Call, Outcome};
+use crate::programs::{Lead, Loading, Program, open_to_others};
+use crate::resolve::{Begin, Last, Reached, Spot};
 use crate::tasks::Task;
-use mynah_intercept::{Tid, UserPtr, memory};
+use mynah_intercept::{Abi, Tid, UserPtr, memory};
 use mynah_vfs::{Errno, Error, FileKind, OpenHow};
 use rustix::fs::{self, Mode, OFlags};
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How much of a file's beginning the kernel looks at (binfmts.h, BINPRM_BUF_SIZE).
 const HEAD_BYTES: usize = 256;
-/// Interpreters of interpreters (exec.c).
-const SCRIPTS_MAX: usize = 5;
+/// Interpreters of interpreters (exec.c, exec_binprm).
+const INTERPRETERS_MAX: usize = 5;
 /// One argument, and all of them (binfmts.h: MAX_ARG_STRLEN; three quarters of the largest stack limit in use).
 const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 
 pub(super) fn execve(call: Call<'_>) -> Outcome {
-    run(call, PathArg::cwd(0, Last::Follow), call.pointer(1))
+    run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1))
 }
 
 pub(super) fn execveat(call: Call<'_>) -> Outcome {
@@ -33,53 +38,70 @@ pub(super) fn execveat(call: Call<'_>) -> Outcome {
         return run_descriptor(call);
     }
     let last = super::path_call::follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
-    run(call, PathArg::at(call, 0, 1, last), call.pointer(2))
+    run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2))
 }
 
-fn run(call: Call<'_>, arg: PathArg, argv: UserPtr) -> Outcome {
+fn run(call: Call<'_>, arg: PathArg, argv: Arguments) -> Outcome {
     let Some(path) = call.path(arg.path) else { return Outcome::Resume };
     let task = call.task();
     let begin = task.begin(arg.dirfd, &path, arg.last);
-    let start = match begin {
-        Begin::Fail(errno) => return Outcome::Errno(errno),
-        Begin::Walk(start) => start,
-        Begin::Native => match remote_interpreter(&task, arg.dirfd, &path) {
-            Some(start) => start,
-            None => return Outcome::Resume,
-        },
-    };
+    if matches!(begin, Begin::Native) && (path.is_empty() || task.is_foreign()) {
+        return Outcome::Resume;
+    }
     Outcome::wait(async move {
         let ran = async {
-            let reached = task.walk(start, &path, arg.last).await?;
-            let spot = match task.spot(reached) {
-                Some(spot) => spot,
-                None => match task.native_script(arg.dirfd, &path).await? {
-                    Some(spot) => spot,
-                    None => return Ok(Outcome::Resume),
-                },
+            let spot = match begin {
+                Begin::Fail(errno) => return Err(errno.into()),
+                Begin::Walk(start) => task.spot(task.walk(start, &path, arg.last).await?),
+                Begin::Native => None,
             };
-            task.exec_spot(&spot, path, argv).await
+            let spot = match spot {
+                Some(spot) => spot,
+                None if task.leads_into_mount(arg.dirfd, &path).await => {
+                    let start = task.native_start(arg.dirfd, &path)?;
+                    task.whole_spot(task.walk(start, &path, arg.last).await?)
+                }
+                None => return Ok(Outcome::Resume),
+            };
+            let ready = task.make_ready(&spot).await?;
+            task.exec_ready(ready, Asked::by_path(arg.dirfd, &path), argv).await
         };
         ran.await.into()
     })
 }
 
-/// Where to walk from if a native script's interpreter is, or may be, in a mount.
-fn remote_interpreter(task: &Task, dirfd: i32, path: &[u8]) -> Option<Start> {
-    let interpreter = task.native_interpreter(dirfd, path)?;
-    match task.begin(libc::AT_FDCWD, &interpreter.path, Last::Follow) {
-        Begin::Native => None,
-        Begin::Walk(_) | Begin::Fail(_) => task.native_start(dirfd, path).ok(),
+/// How a program was asked for.
+struct Asked {
+    /// The path that it is to see as its own.
+    shown: Vec<u8>,
+    /// What the process is to be called.
+    named: Vec<u8>,
+    /// The descriptor that the path goes through.
+    through: Option<i32>,
+}
+
+impl Asked {
+    fn by_path(dirfd: i32, path: &[u8]) -> Asked {
+        let named = path.rsplit(|&b| b == b'/').next().unwrap_or(b"").to_vec();
+        if dirfd == libc::AT_FDCWD || path.starts_with(b"/") {
+            return Asked { shown: path.to_vec(), named, through: None };
+        }
+        let shown = [format!("/dev/fd/{dirfd}/").as_bytes(), path].concat();
+        Asked { shown, named, through: Some(dirfd) }
     }
 }
 
-fn read_head(path: &Path) -> Result<Vec<u8>, Error> {
+fn open_program(path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = fs::open(path, flags, Mode::empty()).map_err(|errno| Error::io("a program", errno.into()))?;
+    fs::open(path, flags, Mode::empty())
+}
+
+fn read_head(file: &OwnedFd) -> Vec<u8> {
     let mut head = vec![0; HEAD_BYTES];
-    let read = rustix::io::pread(&fd, &mut head, 0).map_err(|errno| Error::io("a program", errno.into()))?;
+    // What cannot be read (a directory) is no script.
+    let read = rustix::io::pread(file, &mut head, 0).unwrap_or(0);
     head.truncate(read);
-    Ok(head)
+    head
 }
 
 /// What a script's first line asks for.
@@ -112,58 +134,68 @@ fn trim(text: &[u8]) -> &[u8] {
     &text[from..to]
 }
 
-/// A program ready to be run by the kernel.
+/// A file that the kernel is to run.
 struct Ready {
-    file: PathBuf,
-    head: Vec<u8>,
+    /// A path by which it can be opened, if the task may follow it.
+    path: PathBuf,
+    /// The object whose placeholder it is; `None` for a file of the machine's own.
+    object: Option<Arc<Object>>,
+    /// `None` for one that may be run and not read.
+    file: Option<OwnedFd>,
+}
+
+impl Ready {
+    fn interpreter(&self) -> Option<Interpreter> {
+        interpreter_of(&read_head(self.file.as_ref()?))
+    }
 }
 
 impl Task {
-    /// What a file of the machine's own asks to be run by.
-    fn native_interpreter(&self, dirfd: i32, path: &[u8]) -> Option<Interpreter> {
-        let text = self.native_text(dirfd, path).ok()?;
-        interpreter_of(&read_head(Path::new(OsStr::from_bytes(&text))).ok()?)
-    }
-
-    /// A native script whose interpreter lies in a mount, as a name in the machine's own tree; `None` where the kernel can
-    /// run it by itself.
-    async fn native_script(&self, dirfd: i32, path: &[u8]) -> Result<Option<Spot>, Error> {
-        let Some(interpreter) = self.native_interpreter(dirfd, path) else { return Ok(None) };
-        let start = self.native_start(libc::AT_FDCWD, &interpreter.path)?;
-        match self.walk(start, &interpreter.path, Last::Follow).await {
-            Ok(Reached::Mounted(_)) => {}
-            Ok(Reached::Native(_) | Reached::Virtual(_)) | Err(_) => return Ok(None),
+    /// Whether a program of the machine's own asks, itself or by its interpreters, for something in a mount, so that the kernel
+    /// would not come to it.
+    async fn leads_into_mount(&self, dirfd: i32, path: &[u8]) -> bool {
+        let Ok(mut at) = self.native_text(dirfd, path) else { return false };
+        for _ in 0..=INTERPRETERS_MAX {
+            let Ok(file) = open_program(Path::new(OsStr::from_bytes(&at))) else { return false };
+            let (next, is_script) = match interpreter_of(&read_head(&file)) {
+                Some(interpreter) => (interpreter.path, true),
+                None => match elf::loader_of(&file) {
+                    Some(loader) => (loader.path, false),
+                    None => return false,
+                },
+            };
+            let Ok(start) = self.native_start(libc::AT_FDCWD, &next) else { return false };
+            match self.walk(start, &next, Last::Follow).await {
+                Ok(Reached::Native(native)) if native.resumable && is_script => {
+                    at = native.path.as_bytes().to_vec();
+                }
+                Ok(Reached::Native(native)) => return !native.resumable,
+                Ok(Reached::Mounted(_) | Reached::Virtual(_)) | Err(_) => return true,
+            }
         }
-        let reached = self.walk(self.native_start(dirfd, path)?, path, Last::Follow).await?;
-        Ok(Some(self.whole_spot(reached)))
-    }
-
-    async fn exec_spot(&self, spot: &Spot, shown: Vec<u8>, argv: UserPtr) -> Result<Outcome, Error> {
-        let ready = self.make_ready(spot).await?;
-        let named = shown.rsplit(|&b| b == b'/').next().unwrap_or(b"").to_vec();
-        self.exec_ready(ready, shown, &named, argv).await
+        false
     }
 
     /// Follows interpreter lines to a program that the kernel can run. Whoever runs it in the end, the process is named after
     /// what was asked for.
-    async fn exec_ready(
-        &self,
-        mut ready: Ready,
-        shown: Vec<u8>,
-        named: &[u8],
-        argv: UserPtr,
-    ) -> Result<Outcome, Error> {
+    async fn exec_ready(&self, mut ready: Ready, asked: Asked, argv: Arguments) -> Result<Outcome, Error> {
         let mut arguments: Option<Vec<Vec<u8>>> = None;
-        let mut name = shown.clone();
-        for _ in 0..SCRIPTS_MAX {
-            let Some(interpreter) = interpreter_of(&ready.head) else {
-                let store = self.agent.objects.store();
-                let file = store.alias(&ready.file, named).map_err(crate::object::store_error)?;
-                return Ok(Outcome::Exec(ExecFile { file, argv: arguments, shown }));
+        let mut name = asked.shown.clone();
+        for _ in 0..=INTERPRETERS_MAX {
+            let Some(interpreter) = ready.interpreter() else {
+                let loading = self.loading(&mut ready).await?;
+                let file = self.lead(ready)?;
+                let Asked { shown, named, .. } = asked;
+                let program = Program { file, loading, named, argv: arguments, shown };
+                return Ok(Outcome::Exec(Box::new(program)));
             };
+            // The interpreter would find the script's descriptor closed (execveat(2)).
+            if asked.through.is_some_and(|fd| self.closes_on_exec(fd)) {
+                return Err(Errno::ENOENT.into());
+            }
             let given = match arguments.take() {
                 Some(given) => given,
-                None => read_arguments(self.tid, argv)?,
+                None => argv.read()?,
             };
             let mut now = vec![interpreter.path.clone()];
             now.extend(interpreter.argument);
@@ -171,26 +203,43 @@ impl Task {
             now.extend(given.into_iter().skip(1));
             arguments = Some(now);
             name = interpreter.path.clone();
-            ready = self.interpreter_ready(&interpreter.path).await?;
+            let start = self.native_start(libc::AT_FDCWD, &interpreter.path)?;
+            let reached = self.walk(start, &interpreter.path, Last::Follow).await?;
+            ready = self.make_ready(&self.whole_spot(reached)).await?;
         }
         Err(Errno::ELOOP.into())
     }
 
-    async fn interpreter_ready(&self, path: &[u8]) -> Result<Ready, Error> {
-        let start = match self.begin(libc::AT_FDCWD, path, Last::Follow) {
-            Begin::Walk(start) => start,
-            Begin::Fail(errno) => return Err(errno.into()),
-            Begin::Native => {
-                let file = PathBuf::from(OsStr::from_bytes(&self.native_text(libc::AT_FDCWD, path)?));
-                // The kernel goes on from here by itself, through native interpreters of interpreters.
-                return Ok(Ready { file, head: Vec::new() });
+    /// The loader that a program asks for, if it lies in a mount.
+    async fn loading(&self, ready: &mut Ready) -> Result<Option<Loading>, Error> {
+        let Some(slot) = ready.file.as_ref().and_then(elf::loader_of) else { return Ok(None) };
+        let start = self.native_start(libc::AT_FDCWD, &slot.path)?;
+        let reached = self.walk(start, &slot.path, Last::Follow).await?;
+        let Some(spot) = self.spot(reached) else { return Ok(None) };
+        let loader = self.make_ready(&spot).await?;
+        let program = match &ready.object {
+            Some(object) => Arc::clone(object),
+            None => {
+                let start = self.native_start(libc::AT_FDCWD, ready.path.as_os_str().as_bytes())?;
+                let reached = self.walk(start, ready.path.as_os_str().as_bytes(), Last::Follow).await?;
+                self.fetch_program(&self.whole_spot(reached)).await?
             }
         };
-        let reached = self.walk(start, path, Last::Follow).await?;
-        self.make_ready(&self.whole_spot(reached)).await
+        Ok(Some(Loading { program, slot, loader: self.lead(loader)? }))
     }
 
-    /// Checks that an object may be run, and makes it a complete local file.
+    /// How this task comes to a file: one of the cache's by a descriptor, unless its user is the cache's.
+    fn lead(&self, ready: Ready) -> Result<Lead, Error> {
+        match (ready.object, ready.file) {
+            (Some(_), Some(file)) if !self.reaches_cache() => {
+                open_to_others(&file)?;
+                Ok(Lead::Descriptor(file))
+            }
+            _ => Ok(Lead::Path(ready.path)),
+        }
+    }
+
+    /// Checks that a file may be run, and makes it a complete local one.
     async fn make_ready(&self, spot: &Spot) -> Result<Ready, Error> {
         let stat = self.stat_at(spot).await?;
         if stat.kind == FileKind::Symlink {
@@ -200,21 +249,32 @@ impl Task {
             return Err(Errno::EACCES.into());
         }
         self.allows(&spot.mount, &spot.path, &stat, libc::X_OK as u32).await?;
-        let file = match spot.mount.driver.local_path(&spot.path) {
-            Some(path) => path,
-            None => self.fetch_program(spot).await?,
-        };
-        let head = read_head(&file)?;
-        Ok(Ready { file, head })
+        match spot.mount.driver.local_path(&spot.path) {
+            None => self.ready_object(self.fetch_program(spot).await?),
+            Some(path) => {
+                let file = match open_program(&path) {
+                    Ok(file) => Some(file),
+                    Err(rustix::io::Errno::ACCESS) => None,
+                    Err(errno) => return Err(Error::io("a program", errno.into())),
+                };
+                Ok(Ready { path, object: None, file })
+            }
+        }
     }
 
-    async fn fetch_program(&self, spot: &Spot) -> Result<PathBuf, Error> {
+    fn ready_object(&self, object: Arc<Object>) -> Result<Ready, Error> {
+        let path = object.placeholder.path.clone();
+        let file = open_program(&path).map_err(|errno| Error::io("a program", errno.into()))?;
+        Ok(Ready { path, object: Some(object), file: Some(file) })
+    }
+
+    async fn fetch_program(&self, spot: &Spot) -> Result<Arc<Object>, Error> {
         let how = OpenHow { read: true, ..OpenHow::default() };
         let opened = self.agent.ask(&spot.mount, spot.mount.driver.open(&spot.path, how)).await?;
         let objects = &self.agent.objects;
         let object = self.object_as_it_is_now(spot, &opened).await?;
         object.fetch(objects, &opened.file, &opened.stat).await?;
-        Ok(object.placeholder.path.clone())
+        Ok(object)
     }
 }
 
@@ -222,7 +282,7 @@ impl Task {
 fn run_descriptor(call: Call<'_>) -> Outcome {
     let task = call.task();
     let number = call.int(0);
-    let argv = call.pointer(2);
+    let argv = Arguments::of(call, 2);
     let Some(object) = task.object_of(number) else { return Outcome::Resume };
     Outcome::wait(async move {
         let ran = async {
@@ -230,47 +290,66 @@ fn run_descriptor(call: Call<'_>) -> Outcome {
             if stat.kind != FileKind::Regular || object.mount.options.noexec || stat.mode & 0o111 == 0 {
                 return Err(Errno::EACCES.into());
             }
-            // Without a name left, a program is run by its descriptor.
-            let file = match object.shown() {
-                Some(_) => object.placeholder.path.clone(),
-                None => PathBuf::from(format!("/proc/self/fd/{number}")),
+            let named = object.driver_path().name().unwrap_or(b"program").to_vec();
+            let ready = match (object.shown().is_some(), object.is_whole()) {
+                (true, true) => task.ready_object(object)?,
+                // O_PATH asks for no content.
+                (true, false) => task.make_ready(&task.spot_of(&object)).await?,
+                // Without a name left, a program is run by its descriptor.
+                (false, _) => Ready {
+                    path: PathBuf::from(format!("/proc/thread-self/fd/{number}")),
+                    object: Some(object),
+                    file: open_program(Path::new(&task.proc(&format!("fd/{number}")))).ok(),
+                },
             };
-            let head = read_head(Path::new(&task.proc(&format!("fd/{number}"))))?;
-            // The interpreter would find the script's descriptor closed (execveat(2)).
-            if interpreter_of(&head).is_some() && task.closes_on_exec(number) {
-                return Err(Errno::ENOENT.into());
-            }
             let shown = format!("/dev/fd/{number}").into_bytes();
-            let path = object.driver_path();
-            task.exec_ready(Ready { file, head }, shown, path.name().unwrap_or(b"program"), argv).await
+            task.exec_ready(ready, Asked { shown, named, through: Some(number) }, argv).await
         };
         ran.await.into()
     })
 }
 
 /// The argument vector of a program that is about to be replaced.
-fn read_arguments(tid: Tid, mut at: UserPtr) -> Result<Vec<Vec<u8>>, Error> {
-    let mut arguments = Vec::new();
-    let mut bytes = 0;
-    if at.is_null() {
-        return Ok(arguments);
+#[derive(Clone, Copy)]
+struct Arguments {
+    tid: Tid,
+    at: UserPtr,
+    pointer_bytes: u64,
+}
+
+impl Arguments {
+    fn of(call: Call<'_>, index: usize) -> Arguments {
+        let pointer_bytes = if call.notification.call.abi == Abi::Native { 8 } else { 4 };
+        Arguments { tid: call.tid(), at: call.pointer(index), pointer_bytes }
     }
-    loop {
-        let pointer = memory::read_u64(tid, at).map_err(|_| Errno::EFAULT)?;
-        if pointer == 0 {
+
+    fn read(self) -> Result<Vec<Vec<u8>>, Error> {
+        let mut arguments = Vec::new();
+        let mut bytes = 0;
+        let mut at = self.at;
+        if at.is_null() {
             return Ok(arguments);
         }
-        let argument =
-            memory::read_c_string(tid, UserPtr(pointer), ARGUMENT_MAX).map_err(|error| match error {
-                memory::MemoryError::TooLong => Errno::E2BIG,
-                _ => Errno::EFAULT,
-            })?;
-        bytes += argument.len() + 9;
-        if bytes > ARGUMENTS_MAX {
-            return Err(Errno::E2BIG.into());
+        loop {
+            let mut pointer = [0; 8];
+            let width = self.pointer_bytes as usize;
+            memory::read(self.tid, at, &mut pointer[..width]).map_err(|_| Errno::EFAULT)?;
+            let pointer = u64::from_le_bytes(pointer);
+            if pointer == 0 {
+                return Ok(arguments);
+            }
+            let argument =
+                memory::read_c_string(self.tid, UserPtr(pointer), ARGUMENT_MAX).map_err(|e| match e {
+                    memory::MemoryError::TooLong => Errno::E2BIG,
+                    _ => Errno::EFAULT,
+                })?;
+            bytes += argument.len() + 9;
+            if bytes > ARGUMENTS_MAX {
+                return Err(Errno::E2BIG.into());
+            }
+            arguments.push(argument);
+            at = at.offset(self.pointer_bytes);
         }
-        arguments.push(argument);
-        at = at.offset(8);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls through the 32-bit interface of x86: by 32-bit programs, and by `int 0x80` in 64-bit ones.
 //!
-//! They work on the machine's own files. A path that leads into a mount gives EOPNOTSUPP: the structures of that
-//! interface are laid out differently, and no 32-bit program has asked for remote files yet.
+//! They work on the machine's own files, and may run programs of a mount. Any other path that leads into a mount gives
+//! EOPNOTSUPP: the structures of that interface are laid out differently, and no 32-bit program has asked for remote files yet.
 
 use super::path_call::on_text;
 use crate::outcome::{Call, Outcome};
@@ -31,7 +31,6 @@ const PATHS: &[PathAt] = &[
     cwd("link", 0),
     cwd("link", 1),
     cwd("unlink", 0),
-    cwd("execve", 0),
     cwd("chdir", 0),
     cwd("mknod", 0),
     cwd("chmod", 0),
@@ -100,7 +99,6 @@ const PATHS: &[PathAt] = &[
     at("utimensat", 0),
     at("utimensat_time64", 0),
     at("name_to_handle_at", 0),
-    at("execveat", 0),
     at("statx", 0),
 ];
 
@@ -137,7 +135,17 @@ fn is_ours(name: &str) -> bool {
     PATHS.iter().any(|path| path.name == name)
         || matches!(
             name,
-            "fchdir" | "unshare" | "setns" | "exit" | "exit_group" | "close" | "dup2" | "dup3" | "fsync"
+            "execve"
+                | "execveat"
+                | "fchdir"
+                | "unshare"
+                | "setns"
+                | "exit"
+                | "exit_group"
+                | "close"
+                | "dup2"
+                | "dup3"
+                | "fsync"
         )
 }
 
@@ -149,6 +157,8 @@ pub(crate) fn answer(call: Call<'_>) -> Outcome {
         "dup2" | "dup3" => return super::descriptors::dup_over(call),
         "fsync" => return super::descriptors::fsync(call),
         "exit" | "exit_group" => return super::process::exit(call),
+        "execve" => return super::exec::execve(call),
+        "execveat" => return super::exec::execveat(call),
         "fchdir" => return super::cwd::fchdir(call),
         "unshare" | "setns" => return super::process::unshare(call),
         "chdir" | "chroot" | "pivot_root" => call.agent.tasks.root_changes(call.tid()),

@@ -6,6 +6,7 @@ use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::resolve::{Begin, Last, Reached, Spot};
 use crate::tasks::Task;
+use mynah_cache::Fit;
 use mynah_vfs::{Errno, Error, File, FileKind, OpenHow, Opened, Stat};
 use rustix::fs::{self, MemfdFlags, Mode, OFlags, ResolveFlags};
 use std::os::fd::OwnedFd;
@@ -228,19 +229,31 @@ async fn open_otherwise(
 
 impl Task {
     /// The object that was opened. Whoever has older content of it open keeps that, as after a close-to-open of NFS; from here
-    /// on there is the new one.
+    /// on there is the new one. So it goes, too, with a program whose placeholder lies where nothing may be executed.
     pub(super) async fn object_as_it_is_now(
         &self,
         spot: &Spot,
         opened: &Opened,
     ) -> Result<Arc<Object>, Error> {
         let objects = &self.agent.objects;
-        let object = objects.get(&spot.mount, &spot.path, &opened.stat)?;
-        if !object.is_outdated(objects, &opened.file, &opened.stat).await? {
-            return Ok(object);
+        let mut fit = Fit::Data;
+        for _ in 0..REPLACED_MAX {
+            let object = objects.get_to(fit, &spot.mount, &spot.path, &opened.stat)?;
+            if object.is_outdated(objects, &opened.file, &opened.stat).await? {
+                objects.retire(&object);
+                continue;
+            }
+            if object.placeholder.fit == Fit::Programs || !object.is_program(objects, &opened.file).await {
+                return Ok(object);
+            }
+            object.left_by_writers(objects).await;
+            if !object.is_left() {
+                return Ok(object);
+            }
+            objects.retire(&object);
+            fit = Fit::Programs;
         }
-        objects.retire(&object);
-        objects.get(&spot.mount, &spot.path, &opened.stat)
+        Err(Error::transient(Errno::ESTALE, format!("{} is replaced again and again", spot.path)))
     }
 
     /// Opens at the server; for writing, if the server allows, for reading as well: what is there has to be fetched.

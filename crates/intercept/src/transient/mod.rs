@@ -167,6 +167,22 @@ pub fn perform_call_failing(
     })
 }
 
+/// Lets the pending call fail with `errno`, positive, after closing descriptors that the program was given for it.
+pub fn fail_closing(
+    listener: &Listener,
+    notification: &Notification,
+    errno: i32,
+    close: &[i32],
+) -> Result<(), TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        for &fd in close {
+            tracee.close(fd)?;
+        }
+        tracee.go_on(-i64::from(errno))
+    })
+}
+
 /// Ends the pending call with one of the [restart codes](crate::listener::restart), after making sure that the
 /// thread will look at it: the kernel turns a restart code into a restart or into EINTR only on a thread with a signal
 /// or a stop pending. A thread that is just receiving a signal directed to its whole process may not have one itself.

@@ -1,5 +1,6 @@
 //! Looking at this machine.
 
+use crate::places;
 use mynah_intercept::probe::{self, Probe};
 use rustix::fs::Access;
 use rustix::process::Resource;
@@ -32,6 +33,8 @@ pub(super) struct Room {
     pub(super) directory: PathBuf,
     /// Bytes that this user can still write there, or why there are none.
     pub(super) free: io::Result<u64>,
+    /// Where programs are run from; `None` if nowhere.
+    pub(super) programs: Option<PathBuf>,
 }
 
 /// All that the doctor looks at.
@@ -69,7 +72,14 @@ impl Machine {
             fuse_device: probe::fuse_device().into(),
             open_files: OpenFiles { soft: limit.current, hard: limit.maximum },
             inotify_watches: kernel_number("/proc/sys/fs/inotify/max_user_watches"),
-            cache: Room { directory: cache_dir.to_owned(), free: free_below(cache_dir) },
+            cache: Room {
+                directory: cache_dir.to_owned(),
+                free: free_below(cache_dir),
+                programs: match places::may_execute(cache_dir) {
+                    true => Some(cache_dir.to_owned()),
+                    false => places::programs_dir(cache_dir),
+                },
+            },
         }
     }
 }

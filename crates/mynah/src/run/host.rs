@@ -84,7 +84,7 @@ impl Hosting {
         subreaper::become_subreaper()?;
         let signals = Signals::new()?;
         let namespace = plan.namespace()?;
-        let store = Store::create(&plan.cache_root, plan.cache_size)?;
+        let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
         let limits = raise_descriptor_limit();
         let filter = mynah_agent::syscalls::filter()?;
         let program = launch(&Launch {

@@ -25,6 +25,7 @@ pub(super) struct Plan {
     pub(super) argv: Vec<CString>,
     pub(super) environment: Vec<CString>,
     pub(super) cache_root: PathBuf,
+    pub(super) programs_root: Option<PathBuf>,
     pub(super) cache_size: u64,
     pub(super) timeout: Duration,
     pub(super) strict_syscalls: bool,
@@ -38,13 +39,15 @@ impl Plan {
     pub(super) fn new(args: &RunArgs) -> Result<Plan, Box<dyn Error>> {
         let mounts = read_mounts(args)?;
         let argv = args.program.iter().map(c_string).collect::<Result<Vec<_>, _>>()?;
+        let cache_root = places::cache_dir(args.cache.cache_dir.as_deref())?;
         let plan = Plan {
             mounts,
             cwd: working_directory()?,
             program: argv.first().cloned().ok_or("no program was given")?,
             argv,
             environment: environment()?,
-            cache_root: places::cache_dir(args.cache.cache_dir.as_deref())?,
+            programs_root: places::programs_dir(&cache_root),
+            cache_root,
             cache_size: args.cache_size,
             timeout: args.timeout,
             strict_syscalls: args.strict_syscalls,

@@ -1,5 +1,6 @@
 // execve: argv[0], environment, scripts, failures, close-on-exec, names through links and descriptors.
 #include "tested.h"
+#include <sys/auxv.h>
 
 extern char **environ;
 
@@ -20,6 +21,8 @@ static int as_child(int argc, char **argv) {
         perror("exe");
     base = strrchr(link, '/');
     printf("argc %d argv[0] %s argv[1] %s V=%s exe ...%s", argc, argv[0], argv[1], getenv("V"), base ? base : link);
+    const char *name = (char *)getauxval(AT_EXECFN);
+    printf(" AT_EXECFN %s", name[0] != '/' || !strncmp(name, "/dev/", 5) ? name : "absolute");
     char comm[32] = "";
     FILE *f = fopen("/proc/self/comm", "r");
     if (f && fgets(comm, sizeof comm, f))
@@ -82,6 +85,8 @@ int main(int argc, char **argv) {
     CHILD({ execv("by-link", args); });
     CHILD({ int fd = open("script", O_RDONLY); fexecve(fd, args, environ); });
     CHILD({ int fd = open("script", O_RDONLY | O_CLOEXEC); T(fexecve(fd, args, environ)); });
+    CHILD({ int d = open("d", O_RDONLY); syscall(SYS_execveat, d, "../script", args, environ, 0); });
+    CHILD({ int d = open("d", O_RDONLY | O_CLOEXEC); T(syscall(SYS_execveat, d, "../script", args, environ, 0)); });
     T(execv("no-interpreter", args));
     T(execv("none", args));
     T(execv("d", args));

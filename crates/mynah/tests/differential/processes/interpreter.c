@@ -36,6 +36,18 @@ int main(int argc, char **argv) {
     CHILD({ execv("own-sh", args); });
     CHILD({ execv("relative", args); });
     CHILD({ T(execv("loop", args)); });
+    // Five interpreters are followed, not six.
+    script("s1", "#!/bin/echo end\n");
+    for (int i = 2; i <= 7; i++) {
+        char name[8], of[16];
+        snprintf(name, sizeof name, "s%d", i);
+        snprintf(of, sizeof of, "#!./s%d %d\n", i - 1, i);
+        script(name, "%s", of);
+    }
+    CHILD({ execv("s4", args); });
+    CHILD({ execv("s5", args); });
+    CHILD({ T(execv("s6", args)); });
+    CHILD({ T(execv("s7", args)); });
     // Run through the shell, with a name from the search path.
     setenv("PATH", ".", 1);
     CHILD({ execlp("inner", "inner", "x", NULL); });
