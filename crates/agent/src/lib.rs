@@ -18,6 +18,7 @@ mod resolve;
 pub mod syscalls;
 mod tasks;
 mod unix_sockets;
+mod watches;
 
 pub use agent::{Agent, Config, Lost};
 

@@ -117,12 +117,19 @@ pub(crate) fn without_placeholders(task: &Task, text: &[u8]) -> Option<Vec<u8>> 
 
 /// What to show for the placeholder path that begins at `at` in a line, with what follows it.
 fn shown_name(task: &Task, line: &[u8], at: usize) -> Vec<u8> {
-    let end = line[at..].iter().position(|&b| b == b'\n' || b == b' ').map_or(line.len(), |n| at + n);
-    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&line[at..end]));
-    let ident = std::fs::metadata(path).ok().map(|meta| {
+    let whole = line[at..].iter().position(|&b| b == b'\n').map_or(line.len(), |n| at + n);
+    let word = line[at..whole].iter().position(|&b| b == b' ').map_or(whole, |n| at + n);
+    let ident = |end: usize| {
         use std::os::unix::fs::MetadataExt;
-        Ident { dev: meta.dev(), ino: meta.ino() }
-    });
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&line[at..end]));
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Ident { dev: meta.dev(), ino: meta.ino() })
+    };
+    // A watched file lies under its own name, which may have spaces in it.
+    let (end, ident) = match ident(whole) {
+        Some(found) => (whole, Some(found)),
+        None => (word, ident(word)),
+    };
     let object = ident.and_then(|ident| task.agent.objects.by_ident(ident));
     let shown = object.and_then(|object| object.shown());
     let mut told = shown.map_or_else(|| b"(deleted)".to_vec(), |shown| shown.as_bytes().to_vec());

@@ -6,6 +6,7 @@
 
 use crate::content::Content;
 use crate::dentries::Dentries;
+use crate::watches::Watches;
 use crate::{elf, lock};
 use mynah_cache::{Fit, Ident, Placeholder, Store, StoreError, Watched};
 use mynah_intercept::leases::has_writers;
@@ -134,6 +135,7 @@ pub(crate) struct Objects {
     left: mpsc::UnboundedSender<Arc<Object>>,
     memory: MemDriver,
     numbers: AtomicU64,
+    watches: Watches,
 }
 
 fn now() -> Time {
@@ -167,6 +169,7 @@ impl Objects {
     ) -> (Objects, mpsc::UnboundedReceiver<Arc<Object>>) {
         let (left, gone) = mpsc::unbounded_channel();
         let objects = Objects {
+            watches: Watches::new(&store),
             store,
             dentries,
             tables: Mutex::default(),
@@ -302,12 +305,17 @@ impl Objects {
         remote: Remote,
     ) -> Result<Arc<Object>, Error> {
         let kind = remote.stat.kind;
-        let placeholder = match kind {
-            FileKind::Directory => self.store.directory(),
-            FileKind::Fifo => self.store.fifo(),
-            _ => self.store.file(fit),
-        }
-        .map_err(store_error)?;
+        let shadow = (kind == FileKind::Regular && remote.linked && self.store.keeps_with_data(fit))
+            .then(|| self.watches.adopt(&self.store, mount.driver_id, &remote.path))
+            .flatten()
+            // One that still stands for what was here before, for those who have it open.
+            .filter(|shadow| !tables.by_ident.contains_key(&shadow.ident));
+        let placeholder = match (kind, shadow) {
+            (_, Some(shadow)) => shadow,
+            (FileKind::Directory, None) => self.store.directory().map_err(store_error)?,
+            (FileKind::Fifo, None) => self.store.fifo().map_err(store_error)?,
+            (_, None) => self.store.file(fit).map_err(store_error)?,
+        };
         tables.next += 1;
         let object = Arc::new(Object {
             id: tables.next,
@@ -324,6 +332,16 @@ impl Objects {
         tables.by_id.insert(object.id, Arc::clone(&object));
         self.count.fetch_add(1, Ordering::AcqRel);
         Ok(object)
+    }
+
+    /// The object that is known by a name.
+    pub(crate) fn by_path(&self, driver: DriverId, path: &VPath) -> Option<Arc<Object>> {
+        lock(&self.tables).by_path.get(&(driver, path.clone())).cloned()
+    }
+
+    /// Who is to be told of changes.
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     /// Where the attributes of nameless files are kept.
@@ -421,7 +439,9 @@ impl Objects {
             return;
         }
         let mut candidates: Vec<Arc<Object>> = lock(&self.tables).by_file.values().cloned().collect();
-        candidates.retain(|object| object.kind == FileKind::Regular && object.is_idle());
+        candidates.retain(|object| {
+            object.kind == FileKind::Regular && object.is_idle() && !self.watches.keeps(object)
+        });
         candidates.sort_by_key(|object| object.opened.load(Ordering::Acquire));
         for object in candidates {
             if self.placed.load(Ordering::Acquire) <= self.store.limit() {

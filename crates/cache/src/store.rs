@@ -138,7 +138,7 @@ impl Place {
     }
 }
 
-/// The placeholders of one agent, with names for execution in `x/` and sockets in `s/`.
+/// The placeholders of one agent, with names for execution in `x/`, sockets in `s/`, and what is watched in `w/`.
 pub struct Store {
     data: Place,
     /// Where programs and libraries lie, if the file system of the others is mounted with noexec.
@@ -160,7 +160,7 @@ impl Store {
     pub fn create(root: &Path, programs: Option<&Path>, limit: u64) -> Result<Store> {
         let data = Place::create(root)?;
         let programs = programs.map(Place::create).transpose()?;
-        for part in ["x", "s"] {
+        for part in ["x", "s", "w"] {
             private_dir(&data.dir.join(part))?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -208,6 +208,29 @@ impl Store {
     #[must_use]
     pub fn sockets(&self) -> &OwnedFd {
         &self.sockets
+    }
+
+    /// Where directories lie that are watched in place of the server's.
+    #[must_use]
+    pub fn shadows(&self) -> PathBuf {
+        self.data.dir.join("w")
+    }
+
+    /// A file that lies among the shadows, as a placeholder: by one more name.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn another_name(&self, file: &Path) -> Result<Placeholder> {
+        let fit = if self.programs.is_none() { Fit::Programs } else { Fit::Data };
+        let path = self.fresh_path(fit);
+        fs::link(file, &path).map_err(os("link", &path))?;
+        Self::placed(path, PlaceholderKind::File, fit)
+    }
+
+    /// Whether a placeholder for this lies with those of data, and so on the file system of the shadows.
+    #[must_use]
+    pub fn keeps_with_data(&self, fit: Fit) -> bool {
+        fit == Fit::Data || self.programs.is_none()
     }
 
     fn fresh_path(&self, fit: Fit) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Bringing a file's content into its placeholder.
 
-use super::{Home, PIECE, changed, io_error, pieces_of};
+use super::{Because, Home, PIECE, changed, io_error, pieces_of};
 use crate::lock;
 use crate::object::{Object, Objects, store_error};
 use mynah_vfs::{Errno, Error, File, FileKind, Stat};
@@ -32,7 +32,7 @@ impl Object {
         }
         tracing::info!(path = %self.driver_path(), bytes = stat.size, "fetching");
         self.fetch_pieces(file, stat.size).await?;
-        self.in_step(stat.mtime)
+        self.in_step(stat.mtime, Because::Times)
     }
 
     /// Whether the placeholder is complete and as new as `stat`, so that nothing need be fetched.

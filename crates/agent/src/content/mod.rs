@@ -76,6 +76,14 @@ fn io_error(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> Error {
     }
 }
 
+/// What those who watch a file are to take the setting of its time for: the kernel tells a change of this time alone as a change of
+/// the content.
+#[derive(Clone, Copy)]
+enum Because {
+    Content,
+    Times,
+}
+
 /// Why an open has to be begun anew.
 const RETIRED: &str = "the file was replaced while it was opened";
 
@@ -97,13 +105,13 @@ impl Object {
     ///
     /// # Errors
     /// The kernel's; ESTALE if the object was retired meanwhile, so that the open has to be begun anew.
-    pub(crate) fn open_for_program(&self, flags: OFlags) -> Result<OwnedFd, Error> {
-        fs::open(&self.placeholder.path, flags | OFlags::CLOEXEC, Mode::empty()).map_err(
-            |errno| match errno {
+    pub(crate) fn open_for_program(&self, objects: &Objects, flags: OFlags) -> Result<OwnedFd, Error> {
+        fs::open(objects.watches().opened_by(self), flags | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+            match errno {
                 rustix::io::Errno::NOENT => Error::transient(Errno::ESTALE, RETIRED),
                 errno => Error::from(Errno::new(errno.raw_os_error()).unwrap_or(Errno::EIO)),
-            },
-        )
+            }
+        })
     }
 
     /// Puts what was changed here, and is not yet at the server, over the server's attributes.
@@ -132,9 +140,13 @@ impl Object {
     }
 
     /// The placeholder is what the server's file is: shows that file's time.
-    fn in_step(&self, mtime: Time) -> Result<(), Error> {
+    fn in_step(&self, mtime: Time, because: Because) -> Result<(), Error> {
+        let atime = match because {
+            Because::Content => fs::UTIME_OMIT,
+            Because::Times => fs::UTIME_NOW,
+        };
         let times = Timestamps {
-            last_access: fs::Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT },
+            last_access: fs::Timespec { tv_sec: 0, tv_nsec: atime },
             last_modification: fs::Timespec { tv_sec: mtime.sec, tv_nsec: i64::from(mtime.nsec) },
         };
         fs::utimensat(fs::CWD, &self.placeholder.path, &times, AtFlags::empty()).map_err(io_error("date"))?;
@@ -184,7 +196,7 @@ impl Object {
     pub(crate) fn dated(&self, objects: &Objects, stat: &Stat) -> Result<(), Error> {
         lock(&self.remote).stat = *stat;
         objects.drain();
-        if lock(&self.content).written { Ok(()) } else { self.in_step(stat.mtime) }
+        if lock(&self.content).written { Ok(()) } else { self.in_step(stat.mtime, Because::Times) }
     }
 
     /// Cuts or extends the placeholder of a file whose size was just changed at the server by name. The caller holds
@@ -207,7 +219,7 @@ impl Object {
             }
             !content.written
         };
-        if unwritten { self.in_step(stat.mtime) } else { Ok(()) }
+        if unwritten { self.in_step(stat.mtime, Because::Content) } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Carrying home what programs wrote.
 
 use super::blocks::{Block, BlockReader, Run, give_way};
-use super::{Content, Copy, Home, io_error};
+use super::{Because, Content, Copy, Home, io_error};
 use crate::lock;
 use crate::object::{Object, Objects, Remote};
 use bytes::Bytes;
@@ -40,7 +40,7 @@ impl Object {
             fs::ftruncate(&fd, 0).map_err(io_error("size"))?;
             lock(&self.remote).stat = stat;
         }
-        self.in_step(stat.mtime)
+        self.in_step(stat.mtime, Because::Content)
     }
 
     /// The file is open for writing from now on: changes are watched and go home through `file`. Returns the program's
@@ -65,7 +65,7 @@ impl Object {
         watched.map_err(io_error("watch (is fs.inotify.max_user_watches reached?)"))?;
         lock(&self.content).writer.get_or_insert_with(|| Arc::clone(file));
         // Still under the lock: whoever looks whether writers are left finds this one.
-        self.open_for_program(flags)
+        self.open_for_program(objects, flags)
     }
 
     /// A file that was nobody's but ours is at its server now, still empty there: all that is here has to be carried to it. Gives

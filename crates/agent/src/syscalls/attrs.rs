@@ -6,7 +6,7 @@ use crate::outcome::{Call, Outcome};
 use crate::resolve::{Last, Spot};
 use crate::tasks::Task;
 use mynah_intercept::{Tid, UserPtr, memory};
-use mynah_vfs::{Errno, Error, FileKind, NewTime, SetAttrs, Stat, Time, VPath, XattrHow};
+use mynah_vfs::{DriverId, Errno, Error, FileKind, NewTime, SetAttrs, Stat, Time, VPath, XattrHow};
 use std::sync::Arc;
 use syscalls::Sysno;
 
@@ -21,6 +21,7 @@ impl Task {
         let Some(object) = object else {
             agent.ask(&spot.mount, spot.mount.driver.set_attrs(&spot.path, attrs)).await?;
             self.name_changed(spot);
+            self.tell_attrs(spot.mount.driver_id, &spot.path, attrs);
             return Ok(());
         };
         object.carry_home(&agent.objects).await?;
@@ -28,7 +29,19 @@ impl Task {
         agent.ask(&spot.mount, spot.mount.driver.set_attrs(&spot.path, attrs)).await?;
         self.name_changed(spot);
         let stat = agent.ask(&spot.mount, spot.mount.driver.lstat(&spot.path)).await?;
-        object.follow(&agent.objects, &stat, attrs)
+        object.follow(&agent.objects, &stat, attrs)?;
+        self.tell_attrs(spot.mount.driver_id, &spot.path, attrs);
+        Ok(())
+    }
+
+    /// Tells those who watch.
+    fn tell_attrs(&self, driver: DriverId, path: &VPath, attrs: SetAttrs) {
+        let watches = self.agent.objects.watches();
+        if attrs.size.is_some() {
+            watches.content_changed(driver, path);
+        } else {
+            watches.attributes_changed(driver, path);
+        }
     }
 
     /// The same for an open object: through its open file if it has one, which needs no name.
@@ -52,7 +65,11 @@ impl Task {
             agent.ask(&object.mount, object.mount.driver.lstat(&path)).await?
         };
         agent.dentries.forget(object.mount.driver_id, &path);
-        object.follow(&agent.objects, &stat, attrs)
+        object.follow(&agent.objects, &stat, attrs)?;
+        if object.shown().is_some() {
+            self.tell_attrs(object.mount.driver_id, &path, attrs);
+        }
+        Ok(())
     }
 }
 
@@ -438,6 +455,7 @@ fn set_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
         }
         let (how, name, value) = (how?, name?, value?);
         task.agent.ask(&mount, mount.driver.setxattr(&path, &name, &value, how)).await?;
+        task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
         Ok(Outcome::DONE)
     })
 }
@@ -467,6 +485,7 @@ fn remove_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
             return Err(Errno::EROFS.into());
         }
         task.agent.ask(&mount, mount.driver.removexattr(&path, &name?)).await?;
+        task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
         Ok(Outcome::DONE)
     })
 }

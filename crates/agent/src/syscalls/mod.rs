@@ -19,6 +19,7 @@ mod process;
 mod sockets;
 mod stat;
 pub mod table;
+mod watching;
 
 pub use args::Arg;
 pub use table::{Class, Row, TABLE, filter};

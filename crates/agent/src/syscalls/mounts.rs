@@ -14,11 +14,6 @@ pub(super) fn not_remote(call: Call<'_>) -> Outcome {
     refused(call, PathArg::at(call, 0, 1, Last::Follow), Errno::EOPNOTSUPP)
 }
 
-/// inotify_add_watch(2): the machine cannot tell what happens at a server.
-pub(super) fn inotify_add_watch(call: Call<'_>) -> Outcome {
-    refused(call, PathArg::cwd(1, Last::Follow), Errno::EOPNOTSUPP)
-}
-
 /// fanotify_mark(2).
 pub(super) fn fanotify_mark(call: Call<'_>) -> Outcome {
     refused(call, PathArg::at(call, 3, 4, Last::Follow), Errno::EOPNOTSUPP)

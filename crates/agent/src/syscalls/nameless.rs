@@ -95,6 +95,7 @@ impl Task {
         }
         let stat = agent.ask(&new.mount, driver.lstat(&new.path)).await?;
         agent.objects.named(object, new.path.clone(), &stat);
+        agent.objects.watches().opened(object);
         self.name_changed(new);
         removed
     }

@@ -27,7 +27,7 @@ fn make_directory(call: Call<'_>, arg: PathArg, mode: u32) -> Outcome {
         spot.may_be_made(&task).await?;
         let mode = mode & MKDIR_BITS & !task.umask();
         task.agent.ask(&spot.mount, spot.mount.driver.mkdir(&spot.path, mode)).await?;
-        task.name_changed(&spot);
+        task.name_made(&spot, FileKind::Directory);
         Ok(Outcome::DONE)
     })
 }
@@ -47,6 +47,18 @@ impl Spot {
 }
 
 impl Task {
+    /// There is a new name.
+    pub(super) fn name_made(&self, spot: &Spot, kind: FileKind) {
+        self.name_changed(spot);
+        self.agent.objects.watches().created(spot.mount.driver_id, &spot.path, kind);
+    }
+
+    /// A name is gone.
+    fn name_gone(&self, asked: Opens, spot: &Spot) {
+        self.agent.objects.unlinked(asked, spot.mount.driver_id, &spot.path);
+        self.agent.objects.watches().removed(spot.mount.driver_id, &spot.path);
+    }
+
     /// What was remembered of a name, and of its directory, is void.
     pub(super) fn name_changed(&self, spot: &Spot) {
         self.agent.dentries.forget(spot.mount.driver_id, &spot.path);
@@ -82,7 +94,7 @@ fn make_node(call: Call<'_>, arg: PathArg, mode: u32, rdev: u64) -> Outcome {
         } else {
             task.agent.ask(&spot.mount, driver.mknod(&spot.path, kind, mode, rdev)).await?;
         }
-        task.name_changed(&spot);
+        task.name_made(&spot, kind);
         Ok(Outcome::DONE)
     })
 }
@@ -118,7 +130,7 @@ fn take_file_away(call: Call<'_>, arg: PathArg) -> Outcome {
         }
         let asked = task.agent.objects.moment();
         task.agent.ask(&spot.mount, spot.mount.driver.unlink(&spot.path)).await?;
-        task.agent.objects.unlinked(asked, spot.mount.driver_id, &spot.path);
+        task.name_gone(asked, &spot);
         task.name_changed(&spot);
         Ok(Outcome::DONE)
     })
@@ -134,7 +146,7 @@ fn take_directory_away(call: Call<'_>, arg: PathArg) -> Outcome {
         spot.may_be_taken_away(&task).await?;
         let asked = task.agent.objects.moment();
         task.agent.ask(&spot.mount, spot.mount.driver.rmdir(&spot.path)).await?;
-        task.agent.objects.unlinked(asked, spot.mount.driver_id, &spot.path);
+        task.name_gone(asked, &spot);
         task.agent.dentries.forget_tree(spot.mount.driver_id, &spot.path);
         Ok(Outcome::DONE)
     })
@@ -188,9 +200,14 @@ fn change_name(call: Call<'_>, old: PathArg, new: PathArg, flags: u32) -> Outcom
         }
         check_slashes(&task, &old, &new).await?;
         let driver = &old.mount.driver;
+        let kind = task.kind_if_watched(&old).await?;
         let asked = task.agent.objects.moment();
         task.agent.ask(&old.mount, driver.rename(&old.path, &new.path, how)).await?;
         task.renamed(asked, &old, &new, how);
+        if let Some(kind) = kind.filter(|_| old.path != new.path) {
+            let watches = task.agent.objects.watches();
+            watches.renamed(old.mount.driver_id, &old.path, &new.path, how, kind);
+        }
         Ok(Outcome::DONE)
     });
     // A directory of the machine's own may have got another name, and with it whatever stands in it.
@@ -208,6 +225,15 @@ async fn check_slashes(task: &Task, old: &Spot, new: &Spot) -> Result<(), Error>
 }
 
 impl Task {
+    /// The kind of what is to be renamed, which is asked for only where somebody may be told of it.
+    async fn kind_if_watched(&self, old: &Spot) -> Result<Option<FileKind>, Error> {
+        if self.agent.objects.watches().is_idle() {
+            return Ok(None);
+        }
+        let stat = self.agent.ask(&old.mount, old.mount.driver.lstat(&old.path)).await?;
+        Ok(Some(stat.kind))
+    }
+
     fn renamed(&self, asked: Opens, old: &Spot, new: &Spot, how: RenameHow) {
         let agent = &self.agent;
         let driver = old.mount.driver_id;
@@ -259,6 +285,7 @@ fn add_name(call: Call<'_>, old: PathArg, new: PathArg) -> Outcome {
         task.agent.ask(&old.mount, old.mount.driver.link(&old.path, &new.path)).await?;
         task.name_changed(&old);
         task.name_changed(&new);
+        task.agent.objects.watches().linked(old.mount.driver_id, &old.path, &new.path);
         task.count_names(&new).await?;
         Ok(Outcome::DONE)
     })
@@ -322,8 +349,10 @@ fn add_name_of(call: Call<'_>, object: Arc<Object>) -> Outcome {
             if object.shown().is_none() {
                 return task.name_nameless(&object, &new).await;
             }
-            task.agent.ask(&new.mount, new.mount.driver.link(&object.driver_path(), &new.path)).await?;
+            let old = object.driver_path();
+            task.agent.ask(&new.mount, new.mount.driver.link(&old, &new.path)).await?;
             task.name_changed(&new);
+            task.agent.objects.watches().linked(new.mount.driver_id, &old, &new.path);
             task.count_names(&new).await
         };
         named.await.map(|()| Outcome::DONE).into()
@@ -350,7 +379,7 @@ fn add_link(call: Call<'_>, new: PathArg) -> Outcome {
             return Err(Errno::ENOENT.into());
         }
         task.agent.ask(&spot.mount, spot.mount.driver.symlink(&text, &spot.path)).await?;
-        task.name_changed(&spot);
+        task.name_made(&spot, FileKind::Symlink);
         Ok(Outcome::DONE)
     })
 }

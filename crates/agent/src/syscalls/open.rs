@@ -2,7 +2,7 @@
 
 use super::{fifo, nameless};
 use crate::magic;
-use crate::object::Object;
+use crate::object::{Object, Objects};
 use crate::outcome::{Call, Outcome};
 use crate::resolve::{Begin, Last, Reached, Spot};
 use crate::tasks::Task;
@@ -286,14 +286,20 @@ async fn open_regular(task: &Task, spot: &Spot, wanted: Wanted, opened: &Opened)
         objects.make_room(opened.stat.size);
         object.fetch(objects, &readable, &opened.stat).await?;
     }
+    let is_new = objects.watches().opened(&object);
     if wanted.writes() || wanted.has(OFlags::CREATE) || wanted.has(OFlags::TRUNC) {
         agent.dentries.forget(spot.mount.driver_id, &spot.path);
     }
-    if wanted.writes() {
-        let fd = object.open_for_writing(objects, &opened.file, wanted.flags & DESCRIPTION_FLAGS).await?;
-        return Ok(wanted.install(fd));
+    let flags = wanted.flags & DESCRIPTION_FLAGS;
+    let fd = if wanted.writes() {
+        object.open_for_writing(objects, &opened.file, flags).await?
+    } else {
+        object.open_for_program(objects, flags)?
+    };
+    if wanted.has(OFlags::TRUNC) && !is_new {
+        objects.watches().content_changed(spot.mount.driver_id, &spot.path);
     }
-    describe(&object, wanted)
+    Ok(wanted.install(fd))
 }
 
 /// A file to cut through: with O_RDONLY|O_TRUNC the one that was opened cannot.
@@ -327,8 +333,8 @@ async fn readable(task: &Task, spot: &Spot, opened: &Opened) -> Result<Arc<dyn F
 }
 
 /// A fresh description of the object's placeholder for the program.
-fn describe(object: &Object, wanted: Wanted) -> Result<Outcome, Error> {
-    let fd = object.open_for_program(wanted.flags & DESCRIPTION_FLAGS)?;
+fn describe(objects: &Objects, object: &Object, wanted: Wanted) -> Result<Outcome, Error> {
+    let fd = object.open_for_program(objects, wanted.flags & DESCRIPTION_FLAGS)?;
     Ok(wanted.install(fd))
 }
 
@@ -359,7 +365,7 @@ impl Task {
         }
         let object = self.agent.objects.get(&spot.mount, &spot.path, stat)?;
         lock_stat(&object, stat);
-        object.open_for_program(flags)
+        object.open_for_program(&self.agent.objects, flags)
     }
 }
 
@@ -392,7 +398,7 @@ async fn open_path(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, 
         FileKind::Fifo => OFlags::RDWR,
         _ => NO_ACCESS,
     };
-    Ok(wanted.install(object.open_for_program(flags | OFlags::NONBLOCK)?))
+    Ok(wanted.install(object.open_for_program(&task.agent.objects, flags | OFlags::NONBLOCK)?))
 }
 
 /// A file of this machine that the program reaches through a mount or a server's link: a real one, opened here.
@@ -437,5 +443,5 @@ async fn open_fifo(task: &Task, spot: &Spot, stat: &Stat, wanted: Wanted) -> Res
     if fifo::waits(wanted) {
         return fifo::open(&object.placeholder.path, wanted).await;
     }
-    describe(&object, wanted)
+    describe(&task.agent.objects, &object, wanted)
 }

@@ -50,7 +50,10 @@ impl Task {
         let mode = NODE_MODE & !self.umask();
         let made = spot.mount.driver.mknod(&spot.path, FileKind::Socket, mode, 0);
         let made = self.agent.ask(&spot.mount, made).await;
-        self.name_changed(spot);
+        match &made {
+            Ok(()) => self.name_made(spot, FileKind::Socket),
+            Err(_) => self.name_changed(spot),
+        }
         made.map_err(|error| match error.errno() {
             Errno::EEXIST => Errno::EADDRINUSE.into(),
             _ => error,

@@ -8,6 +8,7 @@ use super::args::Arg::{self, Bits, Dirfd, Fd, Int, Mode, ModeOfNew, Path, Pointe
 use super::args::{ACCESS, AT, AT_ACCESS, DUP, MAP, NAMESPACES, OPEN, PROT, RENAME, UNLINK, XATTR};
 use super::{
     attrs, cwd, descriptors, directories, exec, memory, mounts, names, open, openat2, process, sockets, stat,
+    watching,
 };
 use crate::outcome::{Call, Outcome};
 use mynah_intercept::filter::{Rule, Test, Verdict};
@@ -287,7 +288,7 @@ rows! {
     getsockopt: native;
 
     // Watching.
-    inotify_add_watch: path mounts::inotify_add_watch [Fd, Path, Bits], "EOPNOTSUPP for remote paths";
+    inotify_add_watch: path watching::inotify_add_watch [Fd, Path, Bits], "of remote files: what is changed through this Mynah is told";
     inotify_init1: native;
     #[cfg(target_arch = "x86_64")] inotify_init: native;
     inotify_rm_watch: native;

@@ -212,43 +212,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         reason: "names that begin with .__ belong to the Chirp server",
     },
     Difference {
-        task: "sockets/inotify",
-        leg: Leg::Chirp,
-        identity: None,
-        native: "out: inotify_add_watch(fd, \"d\", IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF) = 1\n\
-         out: inotify_add_watch(fd, \"f\", IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF) = 2\n\
-         out: inotify_add_watch(fd, \"none\", IN_CREATE) = -1 ENOENT\n\
-         out: inotify_add_watch(fd, \"f\", IN_ONLYDIR | IN_CREATE) = -1 ENOTDIR\n\
-         out: inotify_add_watch(99, \"f\", IN_MODIFY) = -1 EBADF\n\
-         out:   EAGAIN\n\
-         out:   watch 1 mask 100 name new\n\
-         out:   watch 1 mask 8 name new\n\
-         out:   watch 1 mask 40000100 name sub\n\
-         out:   watch 1 mask 40 name new\n\
-         out:   watch 1 mask 80 name renamed\n\
-         out:   watch 2 mask 2 name -\n\
-         out:   watch 2 mask 4 name -\n\
-         out:   watch 1 mask 200 name renamed\n\
-         out:   watch 1 mask 40000200 name sub\n\
-         out:   watch 1 mask 80 name f\n\
-         out: inotify_rm_watch(fd, 1) = 0\n\
-         out:   watch 1 mask 8000 name -\n\
-         out:   watch 2 mask 4 name -\n\
-         out:   watch 2 mask 400 name -\n\
-         out:   watch 2 mask 8000 name -",
-        mynah: "out: inotify_add_watch(fd, \"d\", IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF) = -1 EOPNOTSUPP",
-        reason: "nothing tells of changes at a server; EOPNOTSUPP makes programs look again and again",
-    },
-    Difference {
-        task: "sockets/inotify",
-        leg: Leg::Chirp,
-        identity: None,
-        native: "tree: dir 0755 /d",
-        mynah: "tree: dir 0755 /d\n\
-         tree: file 0644 size=1 links=1 digest=af63f54c86021707 /f",
-        reason: "nothing tells of changes at a server; EOPNOTSUPP makes programs look again and again",
-    },
-    Difference {
         task: "attributes/xattrs",
         leg: Leg::Chirp,
         identity: None,

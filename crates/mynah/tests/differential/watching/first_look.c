@@ -1,4 +1,4 @@
-// inotify: what happens in a watched directory and to a watched file.
+// inotify at a first look: what happens in a watched directory and to a watched file.
 #include "tested.h"
 #include <sys/inotify.h>
 

@@ -1,0 +1,80 @@
+//! inotify(7): what may be watched, and the shadow that is watched in its place.
+
+use super::path_call::{PathArg, follow_unless, on_path};
+use crate::object::Object;
+use crate::outcome::{Call, Outcome};
+use crate::resolve::Spot;
+use crate::tasks::Task;
+use mynah_vfs::{Errno, Error, FileKind, OpenHow, Stat};
+use rustix::fs::inotify::{self, WatchFlags};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) fn inotify_add_watch(call: Call<'_>) -> Outcome {
+    let number = call.int(0);
+    let mask = call.bits(2);
+    let last = follow_unless(mask, libc::IN_DONT_FOLLOW as i32);
+    on_path(call, PathArg::cwd(1, last), move |task, spot| async move {
+        // The kernel has the errno for a bad descriptor.
+        let Ok(instance) = task.descriptor(number) else { return Ok(Outcome::Resume) };
+        let stat = task.stat_at(&spot).await?;
+        if mask & libc::IN_ONLYDIR != 0 && stat.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        task.allows(&spot.mount, &spot.path, &stat, libc::R_OK as u32).await?;
+        let watched = task.to_watch(&spot, &stat).await?;
+        match inotify::add_watch(&instance, &watched, WatchFlags::from_bits_retain(mask)) {
+            Ok(watch) => Ok(Outcome::Value(i64::from(watch))),
+            Err(errno) => Ok(Outcome::Errno(Errno::new(errno.raw_os_error()).unwrap_or(Errno::EIO))),
+        }
+    })
+}
+
+impl Task {
+    /// What the kernel is to watch.
+    async fn to_watch(&self, spot: &Spot, stat: &Stat) -> Result<PathBuf, Error> {
+        if let Some(path) = spot.mount.driver.local_path(&spot.path) {
+            return Ok(path);
+        }
+        let watches = self.agent.objects.watches();
+        let driver = spot.mount.driver_id;
+        Ok(match stat.kind {
+            FileKind::Directory if watches.knows(driver, &spot.path) => {
+                watches.directory(driver, &spot.path, Vec::new())?
+            }
+            FileKind::Directory => watches.directory(driver, &spot.path, self.names_in(spot).await?)?,
+            FileKind::Regular => {
+                let object = self.present(spot).await?;
+                watches.alone(driver, &spot.path, stat.kind, Some(&object))?
+            }
+            kind => watches.alone(driver, &spot.path, kind, None)?,
+        })
+    }
+
+    async fn names_in(
+        &self,
+        spot: &Spot,
+    ) -> Result<Vec<(mynah_vfs::VPath, FileKind, Option<Arc<Object>>)>, Error> {
+        let entries = self.agent.ask(&spot.mount, spot.mount.driver.list(&spot.path)).await?;
+        let known = entries.into_iter().map(|entry| {
+            let path = spot.path.child(&entry.name);
+            let kind = entry.stat.map_or(FileKind::Regular, |stat| stat.kind);
+            let object = self.agent.objects.by_path(spot.mount.driver_id, &path);
+            (path, kind, object)
+        });
+        Ok(known.collect())
+    }
+
+    /// The file, complete: what is fetched later would be told as written.
+    async fn present(&self, spot: &Spot) -> Result<Arc<Object>, Error> {
+        let objects = &self.agent.objects;
+        let how = OpenHow { read: true, ..OpenHow::default() };
+        let opened = self.agent.ask(&spot.mount, spot.mount.driver.open(&spot.path, how)).await?;
+        let object = self.object_as_it_is_now(spot, &opened).await?;
+        if !object.is_current(objects, &opened.stat) {
+            objects.make_room(opened.stat.size);
+            object.fetch(objects, &opened.file, &opened.stat).await?;
+        }
+        Ok(object)
+    }
+}
