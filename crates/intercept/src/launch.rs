@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::filter::{Program, Verdict};
 use crate::listener::Listener;
@@ -51,10 +52,12 @@ pub struct Launch<'a> {
     pub envp: &'a [CString],
     /// The filter. It must allow read(2) and write(2) on pipes without a notification.
     pub filter: &'a Program,
-    /// Soft and hard limit of open descriptors to set; `None` leaves them.
-    pub nofile: Option<(u64, u64)>,
+    /// Resource limits to set: what the program is to find where our own process has others.
+    pub limits: &'a [(Resource, Rlimit)],
     /// Signals to leave ignored: those that were when our own process began. All others get their default action.
     pub ignored: &'a [i32],
+    /// Signals to leave blocked, likewise.
+    pub blocked: &'a [i32],
 }
 
 /// A child that waits at the gate, or runs.
@@ -92,7 +95,7 @@ impl Launched {
 
 /// Forks a child with a filter; see the [module](self).
 ///
-/// The child gets: an empty signal mask, default actions but for `ignored`, SIGKILL when **the calling thread** ends
+/// The child gets: a signal mask of `blocked`, default actions but for `ignored`, `limits`, SIGKILL when **the calling thread** ends
 /// (PR_SET_PDEATHSIG; so call from a thread that lives as long as the agent), no_new_privs.
 ///
 /// Errors are those of fork, pipe, prctl, setrlimit and seccomp; EBUSY says that a filter with a listener is already in
@@ -175,9 +178,10 @@ struct Prepared<'a> {
     candidates: Vec<Candidate>,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
-    nofile: Option<libc::rlimit64>,
+    limits: &'a [(Resource, Rlimit)],
     /// By signal number.
     ignored: [bool; SIGNALS],
+    blocked: [bool; SIGNALS],
     parent: i32,
 }
 
@@ -188,12 +192,6 @@ const SHELL: &CStr = c"/bin/sh";
 
 impl<'a> Prepared<'a> {
     fn new(launch: &Launch<'a>) -> Prepared<'a> {
-        let mut ignored = [false; SIGNALS];
-        for &signal in launch.ignored {
-            if let Some(slot) = usize::try_from(signal).ok().and_then(|signal| ignored.get_mut(signal)) {
-                *slot = true;
-            }
-        }
         Prepared {
             filter: launch.filter,
             candidates: paths(launch.program, launch.envp)
@@ -202,11 +200,23 @@ impl<'a> Prepared<'a> {
                 .collect(),
             argv: pointers(launch.argv),
             envp: pointers(launch.envp),
-            nofile: launch.nofile.map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
-            ignored,
+            limits: launch.limits,
+            ignored: by_number(launch.ignored),
+            blocked: by_number(launch.blocked),
             parent: rustix::process::getpid().as_raw_nonzero().get(),
         }
     }
+}
+
+/// Numbers that are no signals are left out.
+fn by_number(signals: &[i32]) -> [bool; SIGNALS] {
+    let mut set = [false; SIGNALS];
+    for &signal in signals {
+        if let Some(slot) = usize::try_from(signal).ok().and_then(|signal| set.get_mut(signal)) {
+            *slot = true;
+        }
+    }
+    set
 }
 
 /// One path at which the program may be.
@@ -292,9 +302,9 @@ fn set_up(prepared: &Prepared<'_>) -> Result<i32, i32> {
     for (signal, &ignored) in prepared.ignored.iter().enumerate().skip(1) {
         sys::set_signal_action(signal as i32, if ignored { libc::SIG_IGN } else { libc::SIG_DFL });
     }
-    sys::set_signal_mask(&sys::no_signals());
-    if let Some(limit) = &prepared.nofile {
-        sys::set_nofile(limit)?;
+    sys::block_only(&prepared.blocked);
+    for (resource, limit) in prepared.limits {
+        setrlimit(*resource, *limit).map_err(rustix::io::Errno::raw_os_error)?;
     }
     sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)?;
     install(prepared.filter)

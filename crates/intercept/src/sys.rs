@@ -158,6 +158,18 @@ fn swap_signal_mask(mask: &libc::sigset_t) -> libc::sigset_t {
     old
 }
 
+/// Sets the calling thread's signal mask to the signals whose number is true in `blocked`, for a forked child.
+///
+/// Not through the C library, as below.
+pub(crate) fn block_only(blocked: &[bool]) {
+    const SIGSET_BYTES: usize = 8;
+    // Signal n is bit n - 1; there are 64 of them.
+    let set = blocked.iter().skip(1).rev().fold(0_u64, |set, &blocked| set << 1 | u64::from(blocked));
+    let old = std::ptr::null_mut::<u64>();
+    // SAFETY: the set lives until the call is over, and is as long as is said.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, old, SIGSET_BYTES) };
+}
+
 /// Sets a signal's action to SIG_DFL or SIG_IGN. Of no effect on signals that cannot be set.
 ///
 /// Not through the C library, which keeps the first real-time signals to itself.
@@ -185,15 +197,6 @@ pub(crate) fn prctl(option: i32, argument: libc::c_ulong) -> Result<(), i32> {
 pub(crate) fn parent_process() -> i32 {
     // SAFETY: takes no arguments and cannot fail.
     unsafe { libc::getppid() }
-}
-
-/// Sets the limits of open descriptors. The errno on failure.
-pub(crate) fn set_nofile(limit: &libc::rlimit64) -> Result<(), i32> {
-    // SAFETY: the pointer comes from a reference, and is only read.
-    match unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, limit) } {
-        -1 => Err(errno()),
-        _ => Ok(()),
-    }
 }
 
 /// write(2) on a raw number, for a forked child. The count, or minus an errno.

@@ -4,13 +4,16 @@
 
 mod supervised;
 
+use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 
+use mynah_intercept::filter::Program;
 use mynah_intercept::launch::{Launch, launch};
 use mynah_intercept::listener::{AddFd, Answer};
 use mynah_intercept::subreaper::{self, Exit};
+use rustix::process::{Resource, Rlimit};
 use supervised::{Do, Scratch, environment, notify, path_of, program_of, run, serve, show, strings};
 
 #[test]
@@ -56,18 +59,15 @@ fn an_error_answers_a_call() {
     assert!(ended.output.contains("Invalid cross-device link"), "{}", ended.output);
 }
 
+fn plain<'a>(argv: &'a [CString], envp: &'a [CString], filter: &'a Program) -> Launch<'a> {
+    Launch { program: &argv[0], argv, envp, filter, limits: &[], ignored: &[], blocked: &[] }
+}
+
 /// Starts `program` with all calls allowed; gives its exit and the errno of its execve.
 fn exec_by_name(program: &str, envp: &[&str]) -> (Option<i32>, Exit) {
     let (name, envp, filter) = (strings(&[program]), strings(envp), program_of(&notify(&[libc::SYS_execve])));
     let ignored = [libc::SIGHUP];
-    let how = Launch {
-        program: &name[0],
-        argv: &name,
-        envp: &envp,
-        filter: &filter,
-        nofile: None,
-        ignored: &ignored,
-    };
+    let how = Launch { ignored: &ignored, ..plain(&name, &envp, &filter) };
     let mut launched = launch(&how).unwrap();
     let listener = Arc::clone(&launched.listener);
     let server = thread::spawn(move || serve(&listener, |_, _| Do::Resume));
@@ -107,19 +107,29 @@ fn signals_and_descriptors_are_as_a_program_expects_them() {
 }
 
 #[test]
+fn signals_are_blocked_as_they_were() {
+    // The last is one that the C library keeps to itself.
+    let (blocked, ignored) = ([libc::SIGUSR1, 64, 32], [libc::SIGUSR2]);
+    let script = "grep -qE '^SigBlk:\t8000000080000200$' /proc/self/status && exit 9";
+    let (argv, envp, filter) = (strings(&["sh", "-c", script]), environment(), program_of(&[]));
+    let how = Launch { blocked: &blocked, ignored: &ignored, ..plain(&argv, &envp, &filter) };
+    let mut launched = launch(&how).unwrap();
+    launched.go().unwrap();
+    assert_eq!(subreaper::wait(launched.pid).unwrap(), Exit::Code(9));
+}
+
+#[test]
 fn a_filter_that_would_catch_the_launch_itself_is_refused() {
     let (argv, envp) = (strings(&["true"]), environment());
     let filter = program_of(&notify(&[libc::SYS_write]));
-    let how =
-        Launch { program: &argv[0], argv: &argv, envp: &envp, filter: &filter, nofile: None, ignored: &[] };
+    let how = plain(&argv, &envp, &filter);
     assert_eq!(launch(&how).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
 
 #[test]
 fn a_launch_that_is_given_up_leaves_no_program() {
     let (argv, envp, filter) = (strings(&["true"]), environment(), program_of(&[]));
-    let how =
-        Launch { program: &argv[0], argv: &argv, envp: &envp, filter: &filter, nofile: None, ignored: &[] };
+    let how = plain(&argv, &envp, &filter);
     let launched = launch(&how).unwrap();
     let pid = launched.pid;
     drop(launched);
@@ -127,16 +137,10 @@ fn a_launch_that_is_given_up_leaves_no_program() {
 }
 
 #[test]
-fn limits_of_descriptors_are_set() {
+fn limits_are_set() {
     let (argv, envp, filter) = (strings(&["sh", "-c", "exit $(ulimit -n)"]), environment(), program_of(&[]));
-    let how = Launch {
-        program: &argv[0],
-        argv: &argv,
-        envp: &envp,
-        filter: &filter,
-        nofile: Some((77, 99)),
-        ignored: &[],
-    };
+    let limits = [(Resource::Nofile, Rlimit { current: Some(77), maximum: Some(99) })];
+    let how = Launch { limits: &limits, ..plain(&argv, &envp, &filter) };
     let mut launched = launch(&how).unwrap();
     launched.go().unwrap();
     assert_eq!(launched.exec_failure().unwrap(), None);

@@ -157,8 +157,9 @@ pub fn run_watched<S: AsRef<OsStr>>(
         argv: &argv,
         envp: &envp,
         filter: &filter,
-        nofile: None,
+        limits: &[],
         ignored: &[],
+        blocked: &[],
     })
     .unwrap();
     let pid = launched.pid;

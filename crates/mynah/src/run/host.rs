@@ -85,15 +85,16 @@ impl Hosting {
         let signals = Signals::new()?;
         let namespace = plan.namespace()?;
         let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
-        let limits = raise_descriptor_limit();
+        let limits = raise_own_limits();
         let filter = mynah_agent::syscalls::filter()?;
         let program = launch(&Launch {
             program: &plan.program,
             argv: &plan.argv,
             envp: &plan.environment,
             filter: &filter,
-            nofile: limits,
+            limits: &limits,
             ignored: &inherited.ignored,
+            blocked: &inherited.blocked,
         })
         .map_err(|error| cannot_start(&error))?;
         // The program stays in the foreground with the watcher; what kills that whole group is not to kill us as well.
@@ -301,13 +302,20 @@ fn end_with_panics() {
     }));
 }
 
-/// The agent needs descriptors for every program below it. Returns what the program is to find: the limits as they were.
-fn raise_descriptor_limit() -> Option<(u64, u64)> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Where that is refused we live with what there is.
-    setrlimit(Resource::Nofile, raised).ok()?;
-    Some((limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX)))
+/// The user's limits for programs, which are not for the agent: it needs descriptors for every program below it, fetches files
+/// that a program may not write, and answers for many.
+const NOT_FOR_THE_AGENT: [Resource; 5] =
+    [Resource::Nofile, Resource::Fsize, Resource::Cpu, Resource::As, Resource::Data];
+
+/// Raises our own limits as far as we may. Returns what the program is to find: the limits as they were.
+fn raise_own_limits() -> Vec<(Resource, Rlimit)> {
+    let raise = |resource| {
+        let limit = getrlimit(resource);
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        // Where that is refused we live with what there is.
+        setrlimit(resource, raised).ok().map(|()| (resource, limit))
+    };
+    NOT_FOR_THE_AGENT.into_iter().filter_map(raise).collect()
 }
 
 fn cannot_start(error: &io::Error) -> String {

@@ -24,13 +24,24 @@ const OF_THE_TERMINAL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::
 pub(super) struct Inherited {
     /// Signals that were ignored.
     pub(super) ignored: Vec<i32>,
+    /// Signals that were blocked.
+    pub(super) blocked: Vec<i32>,
 }
 
 impl Inherited {
     /// Notes the state and blocks all that is to be read from [`Signals`].
     pub(super) fn take() -> io::Result<Inherited> {
+        let inherited = Inherited::told_by(&std::fs::read_to_string("/proc/self/status")?);
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ours()), None)?;
-        Ok(Inherited { ignored: ignored()? })
+        Ok(inherited)
+    }
+
+    /// The state is told by the kernel, so that nothing need be changed to read it.
+    fn told_by(status: &str) -> Inherited {
+        // The Rust runtime ignores SIGPIPE by itself before main; a user who really had it ignored is rare, a program that
+        // must not find it ignored is not.
+        let ignored = signals_in(status, "SigIgn:").filter(|n| *n != Signal::SIGPIPE as i32).collect();
+        Inherited { ignored, blocked: signals_in(status, "SigBlk:").collect() }
     }
 }
 
@@ -45,14 +56,11 @@ fn ours() -> SigSet {
     set
 }
 
-/// The dispositions are told by the kernel, so that nothing need be changed to read them.
-fn ignored() -> io::Result<Vec<i32>> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
+/// The signals of one field of /proc/self/status, real-time ones too.
+fn signals_in(status: &str, field: &str) -> impl Iterator<Item = i32> + use<> {
+    let field = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("0");
     let bits = u64::from_str_radix(field.trim(), 16).unwrap_or(0);
-    // The Rust runtime ignores SIGPIPE by itself before main; a user who really had it ignored is rare, a program that
-    // must not find it ignored is not.
-    Ok((1..=64).filter(|n| bits & (1 << (n - 1)) != 0 && *n != Signal::SIGPIPE as i32).collect())
+    (1..=64).filter(move |n| bits & (1 << (n - 1)) != 0)
 }
 
 /// Reads signals.
