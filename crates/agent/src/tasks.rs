@@ -316,6 +316,21 @@ impl Task {
         status.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim().to_owned())
     }
 
+    /// RLIMIT_FSIZE: how many bytes a file may have that the task makes longer. The kernel sees to it where it does the work.
+    pub(crate) fn file_size_limit(&self) -> u64 {
+        let limits = std::fs::read_to_string(self.proc("limits")).unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max file size"));
+        // Anything but a number is "unlimited".
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX)
+    }
+
+    /// Sends the task a signal, as the kernel does when it refuses something. One that has ended needs none.
+    pub(crate) fn signal(&self, signal: i32) {
+        if let Ok(pidfd) = self.agent.tasks.with(self.tid, |known| Arc::clone(&known.pidfd)) {
+            let _ = pidfd.kill(signal);
+        }
+    }
+
     /// Whether a descriptor goes when the task runs another program.
     pub(crate) fn closes_on_exec(&self, fd: i32) -> bool {
         let info = std::fs::read_to_string(self.proc(&format!("fdinfo/{fd}"))).unwrap_or_default();

@@ -192,6 +192,10 @@ pub(super) fn truncate(call: Call<'_>) -> Outcome {
             FileKind::Directory => return Err(Errno::EISDIR.into()),
             _ => return Err(Errno::EINVAL.into()),
         }
+        if size > stat.size && size > task.file_size_limit() {
+            task.signal(libc::SIGXFSZ);
+            return Err(Errno::EFBIG.into());
+        }
         let attrs = SetAttrs { size: Some(size), ..SetAttrs::default() };
         task.set_attrs_at(&spot, attrs).await.map(|()| Outcome::DONE)
     })
