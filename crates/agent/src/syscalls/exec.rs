@@ -114,7 +114,8 @@ struct Interpreter {
 /// Reads `#! path [argument]` as the kernel does (binfmt_script.c): one argument at most, blanks around it cut.
 fn interpreter_of(head: &[u8]) -> Option<Interpreter> {
     let line = head.strip_prefix(b"#!")?;
-    let end = line.iter().position(|&b| b == b'\n');
+    // A NUL ends it as well, for the kernel takes it for a C string; what follows may be anything.
+    let end = line.iter().position(|&b| b == b'\n' || b == 0);
     let text = trim(&line[..end.unwrap_or(line.len())]);
     let is_blank = |b: &u8| *b == b' ' || *b == b'\t';
     let cut = text.iter().position(is_blank);
@@ -368,6 +369,8 @@ mod tests {
         assert_eq!(line(b"#! /bin/sh  -e  -x \n"), Some((sh(), Some(b"-e  -x".to_vec()))));
         assert_eq!(line(b"#!/bin/sh"), Some((sh(), None)));
         assert_eq!(line(b"#!\n"), None);
+        assert_eq!(line(b"#!/bin/sh\0/bin/other\n"), Some((sh(), None)));
+        assert_eq!(line(b"#!\0/bin/sh\n"), None);
         assert_eq!(line(b"\x7fELF"), None);
         let mut endless = b"#!/".to_vec();
         endless.resize(HEAD_BYTES, b'a');
