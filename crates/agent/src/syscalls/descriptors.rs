@@ -3,7 +3,7 @@
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::tasks::{Task, is_writable};
-use mynah_vfs::Error;
+use mynah_vfs::{Errno, Error};
 use std::sync::Arc;
 
 /// close(2): held until the server has what was written, so that an error can be told here.
@@ -23,6 +23,14 @@ pub(super) fn dup_over(call: Call<'_>) -> Outcome {
             report(&object, object.carry_home(&task.agent.objects).await);
             Outcome::Resume
         }),
+        None => Outcome::Resume,
+    }
+}
+
+/// fcntl(2) F_NOTIFY. EINVAL is what a kernel without dnotify gives.
+pub(super) fn fcntl(call: Call<'_>) -> Outcome {
+    match call.task().hosted(call.int(0)) {
+        Some(_) => Errno::EINVAL.into(),
         None => Outcome::Resume,
     }
 }

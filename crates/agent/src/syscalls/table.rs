@@ -75,6 +75,8 @@ const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
         libc::PR_GET_DUMPABLE as u32,
     ],
 }]);
+/// Notices of changes by signals (dnotify), which nobody sends for a directory of a server.
+const ASKS_FOR_NOTICES: Rule = notify_when(&[Test::OneOf { arg: 1, values: &[libc::F_NOTIFY as u32] }]);
 const HAS_ADDRESS: Rule = notify_when(&[Test::NotZero { arg: 4 }]);
 
 macro_rules! rows {
@@ -216,7 +218,7 @@ rows! {
     copy_file_range: native;
     readahead: native;
     fadvise64: native;
-    fcntl: native, "locks on remote files are between the programs of this Mynah";
+    fcntl: descriptor descriptors::fcntl [Fd, Int, Size], if ASKS_FOR_NOTICES, "trapped only for F_NOTIFY, which is EINVAL for remote directories; locks on remote files are between the programs of this Mynah";
     flock: native, "between the programs of this Mynah";
     ioctl: native;
     cachestat: native;
@@ -316,7 +318,7 @@ rows! {
     quotactl_fd: native;
     #[cfg(target_arch = "x86_64")] uselib: denied(ENOSYS);
     bpf: native, "paths in its attributes are the machine's own";
-    landlock_create_ruleset: native;
+    landlock_create_ruleset: denied(EOPNOTSUPP), "the agent opens files for programs, whom a ruleset of theirs would not hold back";
     landlock_add_rule: native;
     landlock_restrict_self: native;
 
@@ -584,7 +586,7 @@ pub fn row(number: u32) -> Option<&'static Row> {
     INDEX.get(number as usize).copied().flatten()
 }
 
-/// The calls that make, change or remove names: done twice they give another answer than done once.
+/// The calls that make, change or remove names, of attributes too: done twice they give another answer than done once.
 const NAME_CHANGES: &[&str] = &[
     "open",
     "creat",
@@ -604,6 +606,13 @@ const NAME_CHANGES: &[&str] = &[
     "symlinkat",
     "mknod",
     "mknodat",
+    "bind",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
 ];
 
 /// Whether a call changes names, so that it must not be begun anew once it was begun.

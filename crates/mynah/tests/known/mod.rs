@@ -239,4 +239,28 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         mynah: "out: from /proc/self/fd/6/4",
         reason: "names in sendmsg and of senders are those of this machine",
     },
+    Difference {
+        task: "odd/own_listener",
+        leg: Leg::Local,
+        identity: None,
+        native: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = 3",
+        mynah: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = -1 EBUSY",
+        reason: "the kernel gives one listener to a tree of processes, and the agent has it",
+    },
+    Difference {
+        task: "odd/own_listener",
+        leg: Leg::Chirp,
+        identity: None,
+        native: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = 3",
+        mynah: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = -1 EBUSY",
+        reason: "the kernel gives one listener to a tree of processes, and the agent has it",
+    },
+    Difference {
+        task: "sockets/dnotify",
+        leg: Leg::Chirp,
+        identity: None,
+        native: "out: fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE | DN_MULTISHOT) = 0",
+        mynah: "out: fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE | DN_MULTISHOT) = -1 EINVAL",
+        reason: "nobody signals what changes in a server's directory: EINVAL, as of a kernel without dnotify",
+    },
 ];
