@@ -6,6 +6,7 @@ use crate::lock;
 use crate::object::{Object, Objects};
 use crate::pending::Pending;
 use crate::tasks::Tasks;
+use crate::trace::Tracer;
 use crate::unix_sockets::UnixSockets;
 use mynah_cache::{Ident, Store};
 use mynah_intercept::Tid;
@@ -34,6 +35,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Whether a system call that nobody knows ends the program instead of failing.
     pub strict_syscalls: bool,
+    /// What writes down what programs do. The namespace's drivers are those of [`Tracer::connector`].
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// A file whose changes could not be carried home.
@@ -66,6 +69,7 @@ pub struct Agent {
     /// Whether directories of the machine's own appear under other names.
     pub(crate) shows_local_mounts: bool,
     pub(crate) strict_syscalls: bool,
+    pub(crate) tracer: Option<Arc<Tracer>>,
     /// Whether this agent may read programs that have closed themselves to their own user.
     pub(crate) reads_any_memory: bool,
     /// Unknown calls that were logged.
@@ -100,6 +104,7 @@ impl Agent {
             proc_dev: fs::stat("/proc").map_or(0, |stat| stat.st_dev),
             shows_local_mounts: namespace.mounts().any(|mount| mount.native),
             strict_syscalls: config.strict_syscalls,
+            tracer: config.tracer,
             reads_any_memory: rustix::process::geteuid().is_root(),
             unknown: Mutex::default(),
             strict_violation: AtomicBool::new(false),
@@ -109,6 +114,9 @@ impl Agent {
         runtime.spawn(Arc::clone(&agent).follow_writers(gone));
         let watched = Arc::clone(&agent);
         std::thread::Builder::new().name("changes".into()).spawn(move || watched.watch_changes())?;
+        if let Some(tracer) = &agent.tracer {
+            tracer.start()?;
+        }
         runtime.spawn(Arc::clone(&agent).watch_callers());
         Ok(agent)
     }
@@ -241,8 +249,11 @@ impl Agent {
         self.tasks.launched(tid);
     }
 
-    /// The task is gone, as far as anybody remembers it.
-    pub fn task_ended(&self, tid: Tid) {
+    /// The task is gone, as far as anybody remembers it: with this status, or by a signal, negated.
+    pub fn task_ended(&self, tid: Tid, status: i32) {
+        if let Some(tracer) = &self.tracer {
+            tracer.ended(tid.0, status);
+        }
         self.tasks.forget(tid);
     }
 }

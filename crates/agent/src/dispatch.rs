@@ -4,6 +4,8 @@ use crate::agent::Agent;
 use crate::lock;
 use crate::outcome::{Call, Outcome, Waiting};
 use crate::syscalls::{i386, table};
+use crate::trace::UnderWay;
+use crate::trace::format::Answer as How;
 use mynah_cache::StoreError;
 use mynah_intercept::listener::{AddFd, Answer};
 use mynah_intercept::transient::{self, TransientError};
@@ -45,12 +47,30 @@ impl Agent {
             let _ = self.listener.resume(notification.id);
             return;
         }
+        if let Some(tracer) = &self.tracer {
+            tracer.begin(self, notification);
+        }
         if self.pending.reattach(notification) {
             return;
         }
         self.objects.drain();
-        let outcome = self.decide(notification);
+        let outcome = match self.traced(notification) {
+            Some(call) => call.decide(|| self.decide(notification)),
+            None => self.decide(notification),
+        };
         self.perform(notification, outcome);
+    }
+
+    /// The call as the trace follows it.
+    fn traced(&self, notification: &Notification) -> Option<Arc<UnderWay>> {
+        self.tracer.as_ref().and_then(|tracer| tracer.of(notification))
+    }
+
+    /// Tells the trace how a call was answered. `result` is what the program saw, `None` where nobody tells.
+    pub(crate) fn trace(&self, notification: &Notification, how: How, result: Option<i64>) {
+        if let Some(tracer) = &self.tracer {
+            tracer.answered(self, notification, how, result);
+        }
     }
 
     fn decide(self: &Arc<Self>, notification: &Notification) -> Outcome {
@@ -89,8 +109,11 @@ impl Agent {
     pub(crate) fn perform(self: &Arc<Self>, notification: &Notification, outcome: Outcome) {
         let id = notification.id;
         match outcome {
-            Outcome::Resume => drop(self.listener.resume(id)),
-            Outcome::Value(value) => drop(self.listener.answer(id, Answer::Value(value))),
+            Outcome::Resume => {
+                self.trace(notification, How::Native, None);
+                let _ = self.listener.resume(id);
+            }
+            Outcome::Value(value) => self.succeed(notification, How::Value, value),
             Outcome::Errno(errno) => self.fail(notification, errno),
             Outcome::Fail(error) => {
                 self.note_for_people(&error);
@@ -98,7 +121,7 @@ impl Agent {
                 self.fail(notification, error.errno());
             }
             Outcome::Fill { to, bytes, value } => match memory::write(notification.tid, to, &bytes) {
-                Ok(()) => drop(self.listener.answer(id, Answer::Value(value))),
+                Ok(()) => self.succeed(notification, How::Value, value),
                 Err(_) => self.fail(notification, Errno::EFAULT),
             },
             Outcome::Install { fd, cloexec } => self.install(notification, fd, cloexec),
@@ -108,7 +131,10 @@ impl Agent {
             | Outcome::ResumeAndFail(_) => {
                 self.perform_by_ptrace(*notification, outcome);
             }
-            Outcome::Wait(waiting) => self.begin_waiting(notification, waiting),
+            Outcome::Wait(waiting) => match self.traced(notification) {
+                Some(call) => self.begin_waiting(notification, Box::pin(call.wait(waiting))),
+                None => self.begin_waiting(notification, waiting),
+            },
         }
     }
 
@@ -124,7 +150,13 @@ impl Agent {
         }
     }
 
+    fn succeed(&self, notification: &Notification, how: How, value: i64) {
+        self.trace(notification, how, Some(value));
+        let _ = self.listener.answer(notification.id, Answer::Value(value));
+    }
+
     pub(crate) fn fail(&self, notification: &Notification, errno: Errno) {
+        self.trace(notification, How::Value, Some(-i64::from(errno.raw())));
         drop(self.listener.answer(notification.id, Answer::Errno(errno.raw())));
     }
 
@@ -135,7 +167,7 @@ impl Agent {
         let added = self.listener.add_fd(notification.id, fd.as_fd(), how);
         drop(fd);
         match added {
-            Ok(number) => drop(self.listener.answer(notification.id, Answer::Value(i64::from(number)))),
+            Ok(number) => self.succeed(notification, How::Descriptor, number.into()),
             // EMFILE: the program's own limit.
             Err(error) => self.fail(notification, Errno::of_io(&error)),
         }
@@ -175,7 +207,9 @@ impl Agent {
             Ok(number) => {
                 let args = [number as u64, 0, 0, 0, 0, 0];
                 let call = libc::SYS_fchdir as u64;
-                transient::replace_call_closing(&self.listener, notification, call, args, number)?;
+                let result =
+                    transient::replace_call_closing(&self.listener, notification, call, args, number)?;
+                self.trace(notification, How::Performed, Some(result));
             }
             // chdir(2) needs no free number.
             Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
@@ -221,17 +255,20 @@ impl Agent {
         path: &CStr,
     ) -> Result<(), TransientError> {
         let number = number as u64;
-        transient::replace_call_with_path(&self.listener, notification, number, args, at, path).map(drop)
+        let result = transient::replace_call_with_path(&self.listener, notification, number, args, at, path)?;
+        self.trace(notification, How::Performed, Some(result));
+        Ok(())
     }
 
     /// A close that the kernel performs and that fails all the same: the descriptor goes, the error is told.
     fn resume_and_fail(&self, notification: &Notification, errno: Errno) -> Result<(), TransientError> {
+        self.trace(notification, How::Performed, Some(-i64::from(errno.raw())));
         transient::perform_call_failing(&self.listener, notification, errno.raw())
     }
 
     fn not_by_ptrace(&self, notification: &Notification, error: &TransientError) {
         let errno = match error {
-            TransientError::Gone => return,
+            TransientError::Gone => return self.trace(notification, How::Gone, None),
             TransientError::Traced => Errno::EPERM,
             TransientError::Os(error) => Errno::of_io(error),
         };

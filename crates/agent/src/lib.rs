@@ -17,10 +17,12 @@ mod programs;
 mod resolve;
 pub mod syscalls;
 mod tasks;
+pub mod trace;
 mod unix_sockets;
 mod watches;
 
 pub use agent::{Agent, Config, Lost};
+pub use trace::Tracer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

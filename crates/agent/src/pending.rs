@@ -9,6 +9,7 @@ use crate::agent::Agent;
 use crate::lock;
 use crate::outcome::{Outcome, Waiting};
 use crate::syscalls::table;
+use crate::trace::format::Answer as How;
 use mynah_intercept::listener::{Answer, restart};
 use mynah_intercept::{Call, Notification, Tid, UserPtr, memory, transient};
 use mynah_vfs::PATH_MAX;
@@ -140,7 +141,9 @@ impl Agent {
                 release = &mut released => release.unwrap_or(Release::Gone),
             };
             self.pending.leave(notification.id);
-            let Release::Signalled { its_own } = release else { return };
+            let Release::Signalled { its_own } = release else {
+                return self.trace(&notification, How::Gone, None);
+            };
             if !table::changes_names(notification.call.number) {
                 drop(waiting);
                 return self.let_go(notification, its_own);
@@ -182,6 +185,7 @@ impl Agent {
     }
 
     fn let_go(self: &Arc<Self>, notification: Notification, its_own: bool) {
+        self.trace(&notification, How::Signalled, None);
         let code = restart_code(notification.call.number);
         if its_own {
             let answer = Answer::Errno(code);

@@ -4,6 +4,7 @@ use crate::Agent;
 use crate::elf;
 use crate::object::{Object, store_error};
 use crate::tasks::Task;
+use crate::trace::format::Answer as How;
 use mynah_cache::StoreError;
 use mynah_intercept::Notification;
 use mynah_intercept::listener::AddFd;
@@ -80,10 +81,17 @@ impl Agent {
     ) -> Result<(), TransientError> {
         let mut lending = Lending { agent: self, notification, lent: Vec::new() };
         match lending.exec(program) {
-            Ok(ExecOutcome::Done) => self.tasks.forget(notification.tid),
-            Ok(ExecOutcome::Failed(errno)) => tracing::debug!(errno, "an exec of a remote program failed"),
+            Ok(ExecOutcome::Done) => {
+                self.trace(notification, How::Performed, Some(0));
+                self.tasks.forget(notification.tid);
+            }
+            Ok(ExecOutcome::Failed(errno)) => {
+                self.trace(notification, How::Performed, Some(-i64::from(errno)));
+                tracing::debug!(errno, "an exec of a remote program failed");
+            }
             Err(Refused::Transient(error)) => return Err(error),
             Err(Refused::Errno(errno)) => {
+                self.trace(notification, How::Performed, Some(-i64::from(errno.raw())));
                 transient::fail_closing(&self.listener, notification, errno.raw(), &lending.lent)?;
             }
         }

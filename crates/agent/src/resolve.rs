@@ -8,6 +8,7 @@ use crate::dentries::Moment;
 use crate::magic;
 use crate::object::Object;
 use crate::tasks::{Dir, Task};
+use crate::trace;
 use mynah_vfs::{Errno, Error, FileKind, Mount, NAME_MAX, PATH_MAX, Place, Stat, VPath};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use std::collections::VecDeque;
@@ -299,7 +300,15 @@ impl Task {
         if let Some(object) = start.object {
             walk.start_in(&object)?;
         }
-        walk.run().await
+        let reached = walk.run().await?;
+        if self.agent.tracer.is_some() {
+            match &reached {
+                Reached::Native(native) => trace::here::is_local(&native.path),
+                Reached::Mounted(spot) => trace::here::is(spot.mount.driver.as_ref(), &spot.path),
+                Reached::Virtual(_) => {}
+            }
+        }
+        Ok(reached)
     }
 }
 

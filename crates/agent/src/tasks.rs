@@ -3,7 +3,7 @@
 //! Everything here is a memory of what the kernel says and can be forgotten at any time.
 
 use crate::object::Object;
-use crate::{Agent, lock};
+use crate::{Agent, lock, trace};
 use mynah_cache::Ident;
 use mynah_intercept::Tid;
 use mynah_intercept::pidfd::PidFd;
@@ -54,6 +54,8 @@ struct Known {
     pidfd: Arc<PidFd>,
     cwd: Option<(u64, Dir)>,
     foreign: Option<(u64, bool)>,
+    /// Its process, once the trace has told of it.
+    traced: Option<i32>,
 }
 
 impl Tasks {
@@ -108,6 +110,29 @@ impl Tasks {
         lock(&self.unsettled).remove(&tid.0);
     }
 
+    /// The process of a task, if the trace has told of it.
+    pub(crate) fn traced_process(&self, tid: Tid) -> Option<i32> {
+        self.with(tid, |known| known.traced).ok().flatten()
+    }
+
+    /// Notes a task's process, for the trace. False if the trace has told of the process already.
+    pub(crate) fn trace_process(&self, tid: Tid, pid: i32) -> bool {
+        let is_told = tid.0 != pid && self.traced_process(Tid(pid)).is_some();
+        // One that cannot be remembered is gone, or is told once more.
+        let _ = self.with(tid, |known| known.traced = Some(pid));
+        !is_told
+    }
+
+    /// A task may be about to run another program, which the trace has then to tell of.
+    pub(crate) fn runs_another_program(&self, tid: Tid, pid: i32) {
+        let mut known = lock(&self.known);
+        for task in [tid.0, pid] {
+            if let Some(task) = known.get_mut(&task) {
+                task.traced = None;
+            }
+        }
+    }
+
     /// A task that calls again has had its last chdir performed.
     fn settle(&self, tid: Tid) -> bool {
         let mut unsettled = lock(&self.unsettled);
@@ -132,7 +157,7 @@ impl Tasks {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
             std::collections::hash_map::Entry::Vacant(free) => {
                 let pidfd = Arc::new(PidFd::open_thread(tid)?);
-                free.insert(Known { pidfd, cwd: None, foreign: None })
+                free.insert(Known { pidfd, cwd: None, foreign: None, traced: None })
             }
         };
         Ok(look(task))
@@ -166,6 +191,9 @@ impl Task {
         }
         let fd = self.descriptor(fd).ok()?;
         let object = self.agent.objects.of_descriptor(&fd)?;
+        if self.agent.tracer.is_some() {
+            trace::here::is_object(&object);
+        }
         Some((object, fd))
     }
 

@@ -29,6 +29,7 @@ impl Default for ChirpOptions {
 
 /// The files of one Chirp server. Links are never followed, here or there.
 pub struct ChirpDriver {
+    server: String,
     session: Arc<Session>,
 }
 
@@ -39,8 +40,9 @@ impl ChirpDriver {
     #[allow(clippy::new_ret_no_self, reason = "a driver is used through its trait")]
     pub fn new(endpoint: Endpoint, options: ChirpOptions) -> Arc<dyn Driver> {
         let ChirpOptions { timeout, connections } = options;
+        let server = format!("chirp://{endpoint}");
         let session = Session::new(endpoint, client::Options { timeout, connections });
-        Arc::new(ChirpDriver { session })
+        Arc::new(ChirpDriver { server, session })
     }
 }
 
@@ -52,6 +54,10 @@ impl Driver for ChirpDriver {
             Some(Dialect::Standard) | None => 1_000_000_000,
         };
         Capabilities { write: true, stable_ids: true, time_step_ns }
+    }
+
+    fn server(&self) -> Option<&str> {
+        Some(&self.server)
     }
 
     fn lstat<'a>(&'a self, path: &'a VPath) -> Op<'a, Stat> {

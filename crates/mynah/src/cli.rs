@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// List the system calls and how each is treated
     Syscalls(SyscallsArgs),
+    /// Show what a trace of mynah run --trace says
+    Trace(TraceArgs),
     /// List the kinds of storage that can be mounted
     Drivers,
 }
@@ -52,6 +54,12 @@ pub(crate) struct RunArgs {
     /// End the program at a system call that nobody knows, instead of failing the call
     #[arg(long)]
     pub(crate) strict_syscalls: bool,
+    /// Write down in FILE what the program asks for by name, and what that costs at servers: see mynah trace
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Tell at the end what was asked of each file and server, by each program
+    #[arg(long)]
+    pub(crate) summary: bool,
     /// What to log: off, error, warn, info, debug or trace, or a filter such as mynah_agent=debug
     #[arg(long, value_name = "LEVEL", env = "MYNAH_LOG")]
     pub(crate) log: Option<String>,
@@ -108,6 +116,60 @@ pub(crate) struct SyscallsArgs {
     #[arg(long)]
     pub(crate) markdown: bool,
 }
+
+/// `mynah trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    #[command(subcommand)]
+    pub(crate) command: TraceCommand,
+}
+
+/// How to show a trace.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// Show each call on a line, in the manner of strace
+    Print(TracePrintArgs),
+    /// Show sums by file, by server and by program
+    Summary(TraceSummaryArgs),
+}
+
+/// `mynah trace print`.
+#[derive(Debug, Args)]
+pub(crate) struct TracePrintArgs {
+    /// Only calls of this process or thread
+    #[arg(long, value_name = "N")]
+    pub(crate) pid: Option<i32>,
+    /// Only calls with a path that begins with PREFIX, as named or as it is at the server
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) path: Option<OsString>,
+    /// Only calls that are known to have failed
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Show below each call the requests to servers that it waited for
+    #[arg(long)]
+    pub(crate) requests: bool,
+    /// For programs: one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The trace
+    pub(crate) file: PathBuf,
+}
+
+/// `mynah trace summary`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceSummaryArgs {
+    /// How many rows of each table to show
+    #[arg(long, value_name = "N", default_value_t = SUMMARY_ROWS)]
+    pub(crate) top: usize,
+    /// For programs: one JSON object, with all rows
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The trace
+    pub(crate) file: PathBuf,
+}
+
+/// Rows of each table of a summary, unless more are asked for: a screenful in all.
+pub(crate) const SUMMARY_ROWS: usize = 20;
 
 fn mount_help() -> String {
     let mut help = String::from("Mount options:\n");

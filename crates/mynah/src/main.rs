@@ -10,6 +10,7 @@ mod places;
 mod run;
 mod serve;
 mod tables;
+mod trace;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Demo => demo(),
         Command::Doctor(args) => doctor(&args),
         Command::Syscalls(args) => tell(&tables::syscalls(args.markdown)),
+        Command::Trace(args) => trace::trace(&args),
         Command::Drivers => tell(&tables::drivers()),
     };
     match result {

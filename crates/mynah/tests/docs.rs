@@ -51,7 +51,12 @@ fn the_page_of_commands_is_the_help() {
     assert!(commands.contains(&"run") && commands.contains(&"serve"), "{commands:?}");
     let mut text = format!("{COMMANDS_HEAD}\n## mynah\n\n```text\n{}\n```\n", help.trim_end());
     for command in commands {
-        text += &format!("\n## mynah {command}\n\n```text\n{}\n```\n", said(&[command, "--help"]).trim_end());
+        let help = said(&[command, "--help"]);
+        text += &format!("\n## mynah {command}\n\n```text\n{}\n```\n", help.trim_end());
+        for below in self::commands(&help) {
+            let help = said(&[command, below, "--help"]);
+            text += &format!("\n### mynah {command} {below}\n\n```text\n{}\n```\n", help.trim_end());
+        }
     }
     let plain: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     assert_page("commands.md", &plain);

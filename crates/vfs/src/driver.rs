@@ -100,6 +100,11 @@ pub trait Driver: Send + Sync + 'static {
     /// What this driver can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// The server that it speaks to, as a URL without a path (`chirp://host:9094`); `None` if there is none.
+    fn server(&self) -> Option<&str> {
+        None
+    }
+
     /// Where this path lies on this machine, if the driver serves the machine's own files: the caller may then use the
     /// kernel on that path directly.
     fn local_path(&self, _path: &VPath) -> Option<PathBuf> {

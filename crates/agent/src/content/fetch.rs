@@ -3,6 +3,7 @@
 use super::{Because, Home, PIECE, changed, io_error, pieces_of};
 use crate::lock;
 use crate::object::{Object, Objects, store_error};
+use crate::trace;
 use mynah_vfs::{Errno, Error, File, FileKind, Stat};
 use rustix::fs::{self, OFlags};
 use std::os::fd::OwnedFd;
@@ -101,7 +102,7 @@ impl Object {
             if under_way.len() >= PIECES_IN_FLIGHT {
                 self.one_more(&mut under_way).await?;
             }
-            under_way.spawn(fetch_piece(Arc::clone(file), Arc::clone(&into), piece, size));
+            under_way.spawn(trace::inherit(fetch_piece(Arc::clone(file), Arc::clone(&into), piece, size)));
         }
         while !under_way.is_empty() {
             self.one_more(&mut under_way).await?;

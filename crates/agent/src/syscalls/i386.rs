@@ -102,13 +102,14 @@ const PATHS: &[PathAt] = &[
     at("statx", 0),
 ];
 
+/// The name of a 32-bit call.
 #[cfg(target_arch = "x86_64")]
-fn name_of(number: u32) -> Option<&'static str> {
+pub(crate) fn name_of(number: u32) -> Option<&'static str> {
     syscalls::x86::Sysno::new(number as usize).map(|sysno| sysno.name())
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn name_of(_number: u32) -> Option<&'static str> {
+pub(crate) fn name_of(_number: u32) -> Option<&'static str> {
     None
 }
 

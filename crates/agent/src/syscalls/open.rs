@@ -282,7 +282,7 @@ async fn open_regular(task: &Task, spot: &Spot, wanted: Wanted, opened: &Opened)
         let writable = truncating(task, spot, wanted, opened).await?;
         object.emptied(objects, &writable, &opened.stat).await?;
     } else if !object.is_current(objects, &opened.stat) {
-        let readable = readable(task, spot, opened).await?;
+        let readable = readable(task, spot, wanted, opened).await?;
         objects.make_room(opened.stat.size);
         object.fetch(objects, &readable, &opened.stat).await?;
     }
@@ -317,8 +317,8 @@ async fn truncating(
 }
 
 /// A file to fetch from: one that was opened for writing only cannot be read.
-async fn readable(task: &Task, spot: &Spot, opened: &Opened) -> Result<Arc<dyn File>, Error> {
-    if opened.stat.size == 0 || opened.file.read_at(0, 1).await.is_ok() {
+async fn readable(task: &Task, spot: &Spot, wanted: Wanted, opened: &Opened) -> Result<Arc<dyn File>, Error> {
+    if wanted.reads() || opened.stat.size == 0 || opened.file.read_at(0, 1).await.is_ok() {
         return Ok(Arc::clone(&opened.file));
     }
     let how = OpenHow { read: true, ..OpenHow::default() };

@@ -5,8 +5,9 @@ use super::plan::Plan;
 use super::signals::{self, Inherited, Signals};
 use super::terminal::Terminal;
 use super::tree::{self, Manner};
+use crate::cli::SUMMARY_ROWS;
 use crate::{MYNAH_FAILED, complain, logging};
-use mynah_agent::{Agent, Config};
+use mynah_agent::{Agent, Config, Tracer};
 use mynah_cache::Store;
 use mynah_intercept::launch::{Launch, Launched, launch};
 use mynah_intercept::pidfd::PidFd;
@@ -16,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setpgid, setrlimit};
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Runtime;
@@ -39,7 +40,7 @@ const BLOCKING_MAX: usize = 512;
 pub(super) fn host(plan: &Plan, inherited: &Inherited, control: &Control) -> Result<u8, Box<dyn Error>> {
     let terminal = Terminal::note();
     let (status, violently) = match Hosting::start(plan, inherited) {
-        Ok(hosting) => hosting.see_through(control),
+        Ok(hosting) => hosting.see_through(plan, control),
         Err(error) => {
             complain(&error.to_string());
             (MYNAH_FAILED, false)
@@ -72,6 +73,7 @@ pub(super) fn leave_standard_streams() -> io::Result<()> {
 /// A program under way.
 struct Hosting {
     agent: Arc<Agent>,
+    tracer: Option<Arc<Tracer>>,
     program: Launched,
     name: String,
     runtime: Runtime,
@@ -83,7 +85,8 @@ impl Hosting {
         end_with_panics();
         subreaper::become_subreaper()?;
         let signals = Signals::new()?;
-        let namespace = plan.namespace()?;
+        let tracer = plan.tracer()?;
+        let namespace = plan.namespace(tracer.as_ref())?;
         let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
         let limits = raise_own_limits();
         let filter = mynah_agent::syscalls::filter()?;
@@ -104,15 +107,21 @@ impl Hosting {
         leave_standard_streams()?;
         logging::start(plan.log.as_deref(), plan.log_file.as_deref())?;
         let runtime = runtime()?;
-        let config =
-            Config { namespace, store, timeout: plan.timeout, strict_syscalls: plan.strict_syscalls };
+        let config = Config {
+            namespace,
+            store,
+            timeout: plan.timeout,
+            strict_syscalls: plan.strict_syscalls,
+            tracer: tracer.clone(),
+        };
         let agent = Agent::new(config, Arc::clone(&program.listener), runtime.handle())?;
         agent.program_launched(program.pid);
-        Ok(Hosting { agent, program, name: plan.program.to_string_lossy().into_owned(), runtime, signals })
+        let name = plan.program.to_string_lossy().into_owned();
+        Ok(Hosting { agent, tracer, program, name, runtime, signals })
     }
 
     /// Answers the program's calls until it has ended, then ends what it left, and carries home what it wrote.
-    fn see_through(mut self, control: &Control) -> (u8, bool) {
+    fn see_through(mut self, plan: &Plan, control: &Control) -> (u8, bool) {
         let agent = Arc::clone(&self.agent);
         let serving = std::thread::Builder::new().name("listener".into()).spawn(move || agent.serve());
         if let Err(error) = serving.and_then(|_| self.program.go()) {
@@ -135,8 +144,22 @@ impl Hosting {
                 "the program made a system call that nobody knows (--strict-syscalls); the log says which",
             );
         }
+        let status = if kept { status } else { MYNAH_FAILED };
+        self.finish_trace(plan, status);
         self.runtime.shutdown_background();
-        (if kept { status } else { MYNAH_FAILED }, violently)
+        (status, violently)
+    }
+
+    /// Writes what is left of the trace, and tells what it comes to.
+    fn finish_trace(&self, plan: &Plan, status: u8) {
+        let Some(tracer) = &self.tracer else { return };
+        if let Some(failure) = tracer.finish(status.into()) {
+            complain(&format!("--trace {}: the trace is not whole: {failure}", plan.trace_name()));
+        }
+        if let Some(summing) = &plan.summary {
+            // Nobody is left to be told if that fails.
+            let _ = io::stderr().write_all(summing.text(SUMMARY_ROWS).as_bytes());
+        }
     }
 
     fn status(&self, ended: &Ended, failed: io::Result<Option<i32>>) -> (u8, bool) {
@@ -196,10 +219,10 @@ impl Hosting {
         let mut stopped = false;
         loop {
             while let Some((tid, exit)) = subreaper::reap()? {
+                self.agent.task_ended(tid, told(exit));
                 if tid == self.program.pid {
                     return Ok(Ended::Program(exit));
                 }
-                self.agent.task_ended(tid);
             }
             match subreaper::child_state(self.program.pid)? {
                 ChildState::Stopped(signal) if !stopped => {
@@ -267,6 +290,14 @@ fn wake_watcher() {
     if let Some(watcher) = rustix::process::getppid() {
         // If it has ended, our parent is one that is not stopped.
         let _ = rustix::process::kill_process(watcher, rustix::process::Signal::CONT);
+    }
+}
+
+/// An exit as the trace tells it: the status, or the signal, negated.
+fn told(exit: Exit) -> i32 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => -signal,
     }
 }
 

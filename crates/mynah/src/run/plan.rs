@@ -3,11 +3,15 @@
 use crate::cli::RunArgs;
 use crate::connector::Drivers;
 use crate::places;
+use crate::trace::Summing;
+use mynah_agent::Tracer;
+use mynah_agent::trace::Sink;
 use mynah_drivers::ConnectOptions;
 use mynah_vfs::mounts::{self, Consistency, MountSpec, Target};
-use mynah_vfs::{Namespace, VPath};
+use mynah_vfs::{Connector, Namespace, VPath};
 use std::error::Error;
 use std::ffi::{CString, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -29,6 +33,10 @@ pub(super) struct Plan {
     pub(super) cache_size: u64,
     pub(super) timeout: Duration,
     pub(super) strict_syscalls: bool,
+    /// Where the trace goes.
+    trace: Option<(PathBuf, File)>,
+    /// What is told at the end.
+    pub(super) summary: Option<Summing>,
     pub(super) log: Option<String>,
     pub(super) log_file: Option<PathBuf>,
 }
@@ -51,20 +59,54 @@ impl Plan {
             cache_size: args.cache_size,
             timeout: args.timeout,
             strict_syscalls: args.strict_syscalls,
+            trace: None,
+            summary: args.summary.then(Summing::default),
             log: args.log.clone(),
             log_file: args.log_file.as_deref().map(std::path::absolute).transpose()?,
         };
         // What is wrong with the names is told before anything is started.
-        plan.namespace()?;
-        Ok(plan)
+        plan.namespace(None)?;
+        let trace = args.trace.as_ref().map(|path| -> Result<_, Box<dyn Error>> {
+            let file = File::create(path).map_err(|error| format!("--trace {}: {error}", path.display()))?;
+            Ok((path.clone(), file))
+        });
+        Ok(Plan { trace: trace.transpose()?, ..plan })
     }
 
-    /// The names of the run.
+    /// What writes down what the programs of the run do, if anybody wants to know.
+    ///
+    /// # Errors
+    /// The limit of open files is reached.
+    pub(super) fn tracer(&self) -> io::Result<Option<Arc<Tracer>>> {
+        let mut sinks: Vec<Sink> = Vec::new();
+        if let Some((_, file)) = &self.trace {
+            sinks.push(Box::new(file.try_clone()?));
+        }
+        if let Some(summing) = &self.summary {
+            sinks.push(Box::new(summing.clone()));
+        }
+        if sinks.is_empty() {
+            return Ok(None);
+        }
+        let command = self.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
+        Ok(Some(Tracer::new(command, env!("CARGO_PKG_VERSION"), sinks)))
+    }
+
+    /// The trace, as the user named it.
+    pub(super) fn trace_name(&self) -> String {
+        self.trace.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default()
+    }
+
+    /// The names of the run, whose drivers are seen by `tracer`.
     ///
     /// # Errors
     /// See [`Namespace::build`].
-    pub(super) fn namespace(&self) -> Result<Namespace, Box<dyn Error>> {
-        let drivers = Arc::new(Drivers::new(self.timeout)?);
+    pub(super) fn namespace(&self, tracer: Option<&Arc<Tracer>>) -> Result<Namespace, Box<dyn Error>> {
+        let drivers: Arc<dyn Connector> = Arc::new(Drivers::new(self.timeout)?);
+        let drivers = match tracer {
+            Some(tracer) => tracer.connector(drivers),
+            None => drivers,
+        };
         Ok(Namespace::build(&self.mounts, &self.cwd, SERVICES, drivers)?)
     }
 }
