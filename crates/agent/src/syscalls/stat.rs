@@ -7,12 +7,17 @@ use crate::resolve::{Last, Spot};
 use crate::tasks::Task;
 use mynah_intercept::UserPtr;
 use mynah_intercept::arch::{self, StatFields, StatfsFields};
-use mynah_vfs::{Errno, Error, FileKind, FsStat, Mount, NAME_MAX, Stat, Time};
+use mynah_vfs::{Errno, Error, FileKind, FsStat, Mount, NAME_MAX, Stat, Time, VPath};
 use std::sync::Arc;
 
 /// Where the device numbers of mounts begin: major 0 as for all file systems without a disk, and minors that the kernel,
 /// which counts them up from 1, does not come to.
 const DEV_MINOR_BASE: u32 = 0xf_0000;
+
+/// Where the numbers of mounts begin, for statx(2): above those that the kernel gives, which count up from 1.
+const MNT_ID_BASE: u64 = 0x4000_0000;
+/// What is known of `stx_attributes`.
+const ATTRIBUTES: u64 = libc::STATX_ATTR_MOUNT_ROOT as u64;
 
 /// The form in which a caller wants attributes.
 #[derive(Clone, Copy)]
@@ -30,7 +35,7 @@ fn time(time: Time) -> (i64, u32) {
     (time.sec, time.nsec)
 }
 
-fn fields(mount: &Mount, stat: &Stat) -> StatFields {
+fn fields(mount: &Mount, path: &VPath, stat: &Stat) -> StatFields {
     StatFields {
         dev: stat.local_dev.unwrap_or_else(|| device(mount)),
         ino: stat.id.0,
@@ -46,12 +51,14 @@ fn fields(mount: &Mount, stat: &Stat) -> StatFields {
         mtime: time(stat.mtime),
         ctime: time(stat.ctime),
         btime: stat.btime.map(time),
-        ..StatFields::default()
+        mnt_id: Some(MNT_ID_BASE | u64::from(mount.driver_id.0 & 0xffff)),
+        attributes: if *path == mount.base { ATTRIBUTES } else { 0 },
+        attributes_mask: ATTRIBUTES,
     }
 }
 
-fn fill(mount: &Mount, stat: &Stat, form: Form, to: UserPtr) -> Outcome {
-    let fields = fields(mount, stat);
+fn fill(mount: &Mount, path: &VPath, stat: &Stat, form: Form, to: UserPtr) -> Outcome {
+    let fields = fields(mount, path, stat);
     let bytes = match form {
         Form::Stat => arch::encode_stat(&fields).to_vec(),
         Form::Statx { mask } => arch::encode_statx(&fields, mask).to_vec(),
@@ -82,7 +89,7 @@ impl Task {
 
 async fn answer(task: Task, spot: Spot, form: Form, to: UserPtr) -> Result<Outcome, Error> {
     let stat = task.stat_at(&spot).await?;
-    Ok(fill(&spot.mount, &stat, form, to))
+    Ok(fill(&spot.mount, &spot.path, &stat, form, to))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -155,7 +162,7 @@ fn of_descriptor(call: Call<'_>, form: Form, to: UserPtr) -> Outcome {
     };
     // What others may have changed since it was opened, through names that are not known here, is asked for.
     if object.shown().is_none() || (stat.kind != FileKind::Directory && stat.nlink <= 1) {
-        return fill(&object.mount, &stat, form, to);
+        return fill(&object.mount, &object.driver_path(), &stat, form, to);
     }
     Outcome::wait(async move {
         let path = object.driver_path();
@@ -166,7 +173,7 @@ fn of_descriptor(call: Call<'_>, form: Form, to: UserPtr) -> Outcome {
             }
             _ => stat,
         };
-        fill(&object.mount, &now, form, to)
+        fill(&object.mount, &path, &now, form, to)
     })
 }
 
@@ -268,7 +275,7 @@ impl Task {
     pub(super) async fn allows(
         &self,
         mount: &Mount,
-        path: &mynah_vfs::VPath,
+        path: &VPath,
         stat: &Stat,
         bits: u32,
     ) -> Result<(), Error> {
