@@ -1,14 +1,20 @@
 //! Unix-domain sockets bound to names in remote directories.
 //!
-//! The name is a socket node at the server; the socket itself is bound to a name in the store, and joins the programs of
+//! The name is a socket node at the server; the socket itself is bound in the store, and joins the programs of
 //! this Mynah. Others see the node, and find nobody behind it, as behind any socket of another machine.
+//!
+//! A socket's own name is what its peers are told by the kernel (recvfrom, accept), and that is the text that was given to bind. So
+//! the agent binds it by that very text, from a directory in the store where it leads to a place of ours.
 
 use crate::lock;
 use mynah_cache::Store;
+use mynah_intercept::elsewhere::{self, From};
 use mynah_vfs::{DriverId, Errno, FileId};
 use rustix::net::{SendFlags, SocketAddrUnix, bind, connect, sendto};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Mutex;
 
 /// The sockets that were bound so far.
@@ -37,6 +43,60 @@ fn address(store: &Store, number: u64) -> Result<SocketAddrUnix, Errno> {
     SocketAddrUnix::new(format!("{}{number}", directory(store))).map_err(os)
 }
 
+/// Binds by the given name if that can be done, else by the number. Either way the number leads to the socket.
+fn bind_by(store: &Store, socket: &OwnedFd, number: u64, given: &[u8]) -> Result<(), Errno> {
+    match bind_as_given(store, socket, number, given) {
+        Ok(()) => Ok(()),
+        Err(NotBound::Refused(errno)) => Err(errno),
+        // An absolute name takes the right to chroot.
+        Err(NotBound::NotThere) => bind(socket, &address(store, number)?).map_err(os),
+    }
+}
+
+/// Why a socket was not bound by the given name.
+enum NotBound {
+    /// The kernel would not bind it, whatever the name.
+    Refused(Errno),
+    /// The name could not be made to lead here.
+    NotThere,
+}
+
+fn bind_as_given(store: &Store, socket: &OwnedFd, number: u64, given: &[u8]) -> Result<(), NotBound> {
+    let not_there = |_: std::io::Error| NotBound::NotThere;
+    let top = store.socket_names().join(format!("{number}.d"));
+    let mut at = top.clone();
+    let (parents, name) = given
+        .iter()
+        .rposition(|&b| b == b'/')
+        .map_or((&given[..0], given), |slash| given.split_at(slash + 1));
+    if matches!(name, b"" | b"." | b"..") {
+        return Err(NotBound::NotThere);
+    }
+    let absolute = given.starts_with(b"/");
+    let components = || parents.split(|&b| b == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    if !absolute {
+        // As far down as `..` could lead up.
+        components().filter(|part| *part == b"..").for_each(|_| at.push("d"));
+    }
+    let start = at.clone();
+    std::fs::create_dir_all(&at).map_err(not_there)?;
+    for part in components() {
+        if part != b".." {
+            at.push(OsStr::from_bytes(part));
+            std::fs::create_dir_all(&at).map_err(not_there)?;
+        } else if at != top {
+            at.pop();
+        }
+    }
+    let from = if absolute { From::Root(&top) } else { From::Directory(&start) };
+    let address = SocketAddrUnix::new(given).map_err(|_| NotBound::NotThere)?;
+    let bound = elsewhere::from(from, || bind(socket, &address)).map_err(not_there)?;
+    bound.map_err(|errno| NotBound::Refused(os(errno)))?;
+    // Short enough for an address, wherever the name itself lies.
+    std::fs::hard_link(at.join(OsStr::from_bytes(name)), store.socket_names().join(number.to_string()))
+        .map_err(|error| NotBound::Refused(Errno::of_io(&error)))
+}
+
 impl UnixSockets {
     /// Whether there are none: then no socket's name needs a look.
     pub(crate) fn is_empty(&self) -> bool {
@@ -57,7 +117,7 @@ impl UnixSockets {
         let mut bound = lock(&self.bound);
         bound.next += 1;
         let number = bound.next;
-        bind(socket, &address(store, number)?).map_err(os)?;
+        bind_by(store, socket, number, &given)?;
         bound.by_node.insert(node, number);
         bound.names.insert(number, given);
         Ok(())

@@ -204,7 +204,13 @@ impl Store {
         &self.changes
     }
 
-    /// The directory in which sockets are bound.
+    /// Where sockets are bound.
+    #[must_use]
+    pub fn socket_names(&self) -> PathBuf {
+        self.data.dir.join("s")
+    }
+
+    /// The same as a descriptor, by which its path is short.
     #[must_use]
     pub fn sockets(&self) -> &OwnedFd {
         &self.sockets

@@ -10,6 +10,7 @@
 //! | [`pidfd`] | a process held by descriptor; its descriptors fetched |
 //! | [`transient`] | ptrace in passing: a call performed as another one, execve of another file, safe restarts |
 //! | [`subreaper`] | children and orphans: adopted, looked at and reaped without disturbing [`transient`] |
+//! | [`elsewhere`] | work done from another working directory or root |
 //! | [`arch`] | kernel structures as bytes |
 //! | [`probe`] | what this machine allows |
 //!
@@ -21,6 +22,7 @@
 
 pub mod arch;
 mod call;
+pub mod elsewhere;
 pub mod filter;
 pub mod launch;
 pub mod leases;

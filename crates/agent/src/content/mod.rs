@@ -196,7 +196,9 @@ impl Object {
     pub(crate) fn dated(&self, objects: &Objects, stat: &Stat) -> Result<(), Error> {
         lock(&self.remote).stat = *stat;
         objects.drain();
-        if lock(&self.content).written { Ok(()) } else { self.in_step(stat.mtime, Because::Times) }
+        // What is for nobody at home has no time to go there with.
+        let on_its_way = lock(&self.content).written && lock(&self.remote).linked;
+        if on_its_way { Ok(()) } else { self.in_step(stat.mtime, Because::Times) }
     }
 
     /// Cuts or extends the placeholder of a file whose size was just changed at the server by name. The caller holds
