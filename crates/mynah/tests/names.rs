@@ -65,6 +65,17 @@ fn the_service_root_takes_no_entries() {
     prints(&site, &[], "test -d /chirp && echo there", "there\n");
 }
 
+/// Version control and version managers look for their files in every directory above: a name that no host can have is
+/// absent, and nobody is asked for it.
+#[test]
+fn what_programs_look_for_above_a_server_is_absent() {
+    let (site, _serving, _) = served("above-a-server");
+    let script = "for name in .git .python-version .hg; do cat /chirp/$name 2>&1; done";
+    let outcome = site.shell(&["--summary"], script);
+    assert_eq!(outcome.out().matches("No such file or directory").count(), 3, "{}", outcome.out());
+    assert!(!outcome.err().contains("chirp://"), "{}", outcome.err());
+}
+
 #[test]
 fn dot_dot_never_escapes() {
     let (site, _serving, mount) = served("dot-dot");

@@ -97,7 +97,10 @@ fn check_host(host: &str) -> Result<(), EndpointError> {
         return Err(EndpointError::NoHost(host.to_owned()));
     }
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':');
-    if host.len() > HOST_MAX || !host.bytes().all(good) {
+    // RFC 1035: no label is empty, but for the root's at the end. So `.git`, which programs look for everywhere, is no host.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let has_empty_label = !host.contains(':') && name.split('.').any(str::is_empty);
+    if host.len() > HOST_MAX || has_empty_label || !host.bytes().all(good) {
         return Err(EndpointError::BadHost(host.to_owned()));
     }
     Ok(())
@@ -120,6 +123,7 @@ mod tests {
         for (text, host, port, shown) in [
             ("alpha", "alpha", 9094, "alpha:9094"),
             ("alpha.example.org:1", "alpha.example.org", 1, "alpha.example.org:1"),
+            ("alpha.example.org.", "alpha.example.org.", 9094, "alpha.example.org.:9094"),
             ("[::1]", "::1", 9094, "[::1]:9094"),
             ("[fe80::1]:65535", "fe80::1", 65535, "[fe80::1]:65535"),
         ] {
@@ -136,6 +140,9 @@ mod tests {
             ("", "no host in \"\""),
             (":80", "no host in \"\""),
             ("a b", "\"a b\" cannot be a host name"),
+            (".git", "\".git\" cannot be a host name"),
+            ("a..b:1", "\"a..b\" cannot be a host name"),
+            (".", "\".\" cannot be a host name"),
             ("a:", "port \"\" is not a number from 1 to 65535"),
             ("a:0", "port \"0\" is not a number from 1 to 65535"),
             ("a:+1", "port \"+1\" is not a number from 1 to 65535"),
