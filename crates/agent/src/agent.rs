@@ -153,8 +153,9 @@ impl Agent {
         path: &VPath,
         last: bool,
     ) -> Result<Stat, Error> {
-        let known = self.dentries.get(mount.driver_id, path);
-        if let Some(stat) = known.filter(|stat| last || stat.kind == FileKind::Directory) {
+        let (dentries, driver) = (&self.dentries, mount.driver_id);
+        let known = if last { dentries.get(driver, path) } else { dentries.directory(driver, path) };
+        if let Some(stat) = known {
             return Ok(stat);
         }
         let asked = self.dentries.moment();
