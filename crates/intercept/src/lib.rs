@@ -11,6 +11,7 @@
 //! | [`transient`] | ptrace in passing: a call performed as another one, execve of another file, safe restarts |
 //! | [`subreaper`] | children and orphans: adopted, looked at and reaped without disturbing [`transient`] |
 //! | [`elsewhere`] | work done from another working directory or root |
+//! | [`auxv`] | the auxiliary vector |
 //! | [`arch`] | kernel structures as bytes |
 //! | [`probe`] | what this machine allows |
 //!
@@ -21,6 +22,7 @@
 //! What differs by processor (x86_64, aarch64) is in [`arch`].
 
 pub mod arch;
+pub mod auxv;
 mod call;
 pub mod elsewhere;
 pub mod filter;

@@ -9,12 +9,12 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 
-use mynah_intercept::Notification;
 use mynah_intercept::filter::Row;
 use mynah_intercept::listener::{AddFd, Listener, restart};
 use mynah_intercept::pidfd::PidFd;
 use mynah_intercept::subreaper::Exit;
 use mynah_intercept::transient::{self, ExecOutcome, ExecPlan, TransientError};
+use mynah_intercept::{Notification, memory};
 use supervised::{Do, Ended, Scratch, notify, path_of, run, run_watched, show};
 
 /// All that transient work performs in a program is notified, too.
@@ -311,6 +311,7 @@ fn exec_elsewhere(
             file: file.clone(),
             argv: argv.map(|list| list.iter().map(|arg| arg.as_bytes().to_vec()).collect()),
             shown: shown.into_bytes(),
+            auxv: vec![],
             close_on_failure: vec![fd],
         };
         Do::Later(Box::new(move |listener| match transient::exec(listener, &n, &plan) {
@@ -496,6 +497,83 @@ fn at_execfn_says_what_was_asked_for() {
     }
 }
 
+const AUXV: &str = r#"
+#include <stdio.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+int main(void) {
+  int others = getauxval(AT_PAGESZ) == sysconf(_SC_PAGESIZE) && getauxval(AT_EUID) == geteuid();
+  printf("%lu %lu %d\n", getauxval(AT_UID), getauxval(AT_EGID), others);
+  return 0;
+}"#;
+
+#[test]
+fn entries_of_the_auxiliary_vector_are_set_at_execve() {
+    const AT_UID: u64 = 11;
+    const AT_EGID: u64 = 14;
+    let scratch = Scratch::new();
+    let program = scratch.cc("auxv", AUXV);
+    let many: Vec<String> = (0..2000).map(|n| format!("N{n}=value")).collect();
+    let many = format!("exec env {} {}", many.join(" "), show(&program));
+    for script in [&format!("exec {}", show(&program)), &many, &format!("{}; exit 0", show(&program))] {
+        let ended = run(&["/bin/sh", "-c", script], &rows(), |_, n| {
+            if n.call.number != libc::SYS_execve as u32 {
+                return Do::Resume;
+            }
+            Do::Later(Box::new(move |listener| {
+                transient::exec_with_auxv(listener, &n, &[(AT_UID, 4242), (AT_EGID, 4343)]).unwrap();
+            }))
+        });
+        assert_eq!(ended.output, "4242 4343 1\n");
+    }
+}
+
+#[test]
+fn an_execve_as_it_is_fails_as_it_is() {
+    let ended = run(&["/bin/sh", "-c", "/no/such/name; exec /no/such/name"], &rows(), |_, n| {
+        if n.call.number != libc::SYS_execve as u32 {
+            return Do::Resume;
+        }
+        Do::Later(Box::new(move |listener| {
+            transient::exec_with_auxv(listener, &n, &[(11, 4242)]).unwrap();
+        }))
+    });
+    assert_eq!(ended.exit, Exit::Code(127));
+}
+
+const STAT: &str = r#"
+#include <stdio.h>
+#include <sys/stat.h>
+int main(void) {
+  struct stat s;
+  int done = stat("/", &s);
+  printf("%d %u %d\n", done, s.st_uid, S_ISDIR(s.st_mode));
+  return 0;
+}"#;
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_a_call_wrote_can_be_changed_before_the_program_sees_it() {
+    const UID: u64 = 28;
+    let scratch = Scratch::new();
+    let program = scratch.cc("stat", STAT);
+    let numbers = notify(&[libc::SYS_stat, libc::SYS_newfstatat]);
+    let ended = run(&[program], &numbers, |_, n| {
+        let (path, to) = if n.call.number == libc::SYS_stat as u32 { (0, 1) } else { (1, 2) };
+        if path_of(&n, path) != "/" {
+            return Do::Resume;
+        }
+        Do::Later(Box::new(move |listener| {
+            let look = move |result| {
+                assert_eq!(result, 0);
+                memory::write(n.tid, n.call.pointer(to).offset(UID), &4242_u32.to_ne_bytes()).unwrap();
+            };
+            transient::perform_call_then(listener, &n, look).unwrap();
+        }))
+    });
+    assert_eq!(ended.output, "0 4242 1\n");
+}
+
 #[test]
 fn a_restart_code_makes_a_call_begin_anew() {
     let mut restarts = 0;
@@ -663,6 +741,7 @@ fn i386_calls_are_replaced_by_i386_calls() {
                 file: file.into(),
                 argv: Some(vec![b"echo".to_vec(), b"by i386".to_vec()]),
                 shown: shown.into_bytes(),
+                auxv: vec![],
                 close_on_failure: vec![],
             };
             Do::Later(Box::new(move |listener| {

@@ -82,6 +82,10 @@ impl Registers {
         self.0.pc
     }
 
+    pub(crate) fn stack_pointer(&self) -> u64 {
+        self.0.sp
+    }
+
     /// Whether the thread is about to make `call` again: this processor's kernel has undone the call before it
     /// looks at signals and stops.
     pub(crate) fn is_about_to_restart(&self, call: &Call) -> bool {

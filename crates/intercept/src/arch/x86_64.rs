@@ -86,6 +86,10 @@ impl Registers {
         self.0.rip
     }
 
+    pub(crate) fn stack_pointer(&self) -> u64 {
+        self.0.rsp
+    }
+
     /// Whether the thread is on its way back from `call` with a restart code as result: nothing of the program has
     /// run since.
     pub(crate) fn is_about_to_restart(&self, call: &Call) -> bool {

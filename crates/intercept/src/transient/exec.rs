@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::tracee::{Ran, Tracee};
+use super::tracee::{Ran, Tracee, raw_number};
 use super::vfork::ParentWatch;
 use super::{Kin, TransientError, image, numbers, on_childless_thread};
 use crate::listener::Listener;
@@ -22,6 +22,8 @@ pub struct ExecPlan {
     pub argv: Option<Vec<Vec<u8>>>,
     /// The path that AT_EXECFN of the new program is to say, which is what it was asked to execute; at most 4095 bytes.
     pub shown: Vec<u8>,
+    /// Entries of the new program's auxiliary vector (key, value) to set.
+    pub auxv: Vec<(u64, u64)>,
     /// Descriptors of the program to close if the execve fails.
     pub close_on_failure: Vec<i32>,
 }
@@ -78,6 +80,7 @@ fn exec_by(
     match tracee.run(numbers(notification).execve, args)? {
         Ran::Executed => {
             image::show(&tracee, &block.path, &plan.shown);
+            image::set_auxv(&tracee, &plan.auxv);
             let begun = tracee.begin_program();
             watch.executed();
             begun.map(|()| ExecOutcome::Done)
@@ -87,6 +90,25 @@ fn exec_by(
             fail(tracee, Some(scratch), plan, -result as i32)
         }
     }
+}
+
+/// Performs the pending execve(2) or execveat(2) as it is, and sets entries of the new program's auxiliary vector (key,
+/// value) before it runs.
+pub fn exec_with_auxv(
+    listener: &Listener,
+    notification: &Notification,
+    auxv: &[(u64, u64)],
+) -> Result<ExecOutcome, TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        match tracee.run(raw_number(&notification.call), notification.call.args)? {
+            Ran::Executed => {
+                image::set_auxv(&tracee, auxv);
+                tracee.begin_program().map(|()| ExecOutcome::Done)
+            }
+            Ran::Returned(result) => tracee.go_on(result).map(|()| ExecOutcome::Failed(-result as i32)),
+        }
+    })
 }
 
 /// Cleans up and lets the old program go on with an error.

@@ -1,8 +1,8 @@
-//! What a new program finds about its own path.
+//! What a new program finds about itself on its stack.
 
 use super::tracee::Tracee;
 use crate::memory::{self, MemoryError};
-use crate::{Tid, UserPtr};
+use crate::{Tid, UserPtr, auxv};
 
 /// The auxiliary vector's entry that points to the path given to execve.
 const AT_EXECFN: u64 = 31;
@@ -30,40 +30,60 @@ fn overwrite(tid: Tid, path: &[u8], shown: &[u8]) -> Result<(), MemoryError> {
 
 /// Where AT_EXECFN points to, from `/proc/PID/auxv`.
 fn execfn(tid: Tid) -> Result<UserPtr, MemoryError> {
-    let auxv = std::fs::read(format!("/proc/{tid}/auxv")).map_err(|_| MemoryError::Denied)?;
-    find_execfn(&auxv).map(UserPtr).ok_or(MemoryError::Fault)
+    let auxv = saved_auxv(tid)?;
+    auxv::find(&auxv, AT_EXECFN).map(UserPtr).ok_or(MemoryError::Fault)
 }
 
-fn find_execfn(auxv: &[u8]) -> Option<u64> {
-    let words = |bytes: usize| {
-        auxv.chunks_exact(bytes).map(|word| {
-            let mut wide = [0; 8];
-            wide[..word.len()].copy_from_slice(word);
-            u64::from_le_bytes(wide)
-        })
-    };
-    // Keys are small: seen as 64-bit words, the vector of a 32-bit program begins with a key and half a value.
-    let word_bytes = if words(8).next()? > u64::from(u32::MAX) { 4 } else { 8 };
-    let words: Vec<u64> = words(word_bytes).collect();
-    words
-        .chunks_exact(2)
-        .take_while(|pair| pair[0] != 0)
-        .find(|pair| pair[0] == AT_EXECFN)
-        .map(|pair| pair[1])
+/// The auxiliary vector as the kernel keeps it for `/proc/PID/auxv`.
+fn saved_auxv(tid: Tid) -> Result<Vec<u8>, MemoryError> {
+    std::fs::read(format!("/proc/{tid}/auxv")).map_err(|_| MemoryError::Denied)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::find_execfn;
+/// Bytes of one look at a stack. Most environments end, and every auxiliary vector ends, in fewer.
+const LOOK_BYTES: usize = 8192;
 
-    #[test]
-    fn execfn_is_found_in_vectors_of_both_widths() {
-        let wide: Vec<u8> =
-            [33_u64, 0x7fff_0000_0000, 31, 0x1234, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
-        assert_eq!(find_execfn(&wide), Some(0x1234));
-        let narrow: Vec<u8> =
-            [32_u32, 0xf7f0_0000, 31, 0x1234, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
-        assert_eq!(find_execfn(&narrow), Some(0x1234));
-        assert_eq!(find_execfn(&[]), None);
+/// Sets entries of the auxiliary vector on the stack of a new program, which has not run yet.
+///
+/// A program whose memory is closed to us keeps what the kernel gave it.
+pub(super) fn set_auxv(tracee: &Tracee, entries: &[(u64, u64)]) {
+    if entries.is_empty() {
+        return;
+    }
+    let done = tracee.stack_pointer().map_err(|_| MemoryError::Gone);
+    if let Err(error) = done.and_then(|stack| overwrite_auxv(tracee.tid(), UserPtr(stack), entries)) {
+        tracing::warn!(tid = %tracee.tid(), %error, "the new program's auxiliary vector is the kernel's");
+    }
+}
+
+fn overwrite_auxv(tid: Tid, stack: UserPtr, entries: &[(u64, u64)]) -> Result<(), MemoryError> {
+    let saved = saved_auxv(tid)?;
+    let bytes = auxv::word_bytes(&saved).ok_or(MemoryError::Fault)?;
+    let mut argc = vec![0; bytes];
+    memory::read(tid, stack, &mut argc)?;
+    // The count, the arguments with a null, the environment with a null: then comes the vector.
+    let environment = stack.offset(bytes as u64 * auxv::word(&argc).saturating_add(2));
+    let at = after_null(tid, environment, bytes)?;
+    let mut found = vec![0; LOOK_BYTES];
+    let length = memory::read_some(tid, at, &mut found)?;
+    found.truncate(length.min(saved.len()));
+    if found.get(..2 * bytes) != saved.get(..2 * bytes) {
+        return Err(MemoryError::Fault);
+    }
+    auxv::set(&mut found, entries);
+    memory::write(tid, at, &found)
+}
+
+/// The address behind the first word from `at` on that is null.
+fn after_null(tid: Tid, mut at: UserPtr, bytes: usize) -> Result<UserPtr, MemoryError> {
+    let mut piece = vec![0; LOOK_BYTES];
+    loop {
+        let length = memory::read_some(tid, at, &mut piece)?;
+        let words = piece[..length].chunks_exact(bytes);
+        let whole = words.len();
+        match words.into_iter().position(|word| auxv::word(word) == 0) {
+            Some(null) => return Ok(at.offset(((null + 1) * bytes) as u64)),
+            None if whole == 0 => return Err(MemoryError::Fault),
+            None => at = at.offset((whole * bytes) as u64),
+        }
     }
 }

@@ -30,7 +30,7 @@ use std::fmt;
 use std::io;
 use std::thread;
 
-pub use exec::{ExecOutcome, ExecPlan, exec};
+pub use exec::{ExecOutcome, ExecPlan, exec, exec_with_auxv};
 
 use crate::arch;
 use crate::listener::Listener;
@@ -180,6 +180,22 @@ pub fn fail_closing(
             tracee.close(fd)?;
         }
         tracee.go_on(-i64::from(errno))
+    })
+}
+
+/// Performs the pending call as it is, and lets the program go on with its result once `look` has seen that: what the kernel
+/// wrote into the program's memory can be changed there before the program sees it.
+pub fn perform_call_then(
+    listener: &Listener,
+    notification: &Notification,
+    look: impl FnOnce(i64) + Send,
+) -> Result<(), TransientError> {
+    on_childless_thread(|| {
+        let mut tracee = Tracee::attach(listener, notification)?;
+        let call = &notification.call;
+        let result = tracee.perform(tracee::raw_number(call), call.args)?;
+        look(result);
+        tracee.go_on(result)
     })
 }
 

@@ -201,6 +201,11 @@ impl Tracee {
         self.abi
     }
 
+    /// Where its stack ends now.
+    pub(super) fn stack_pointer(&self) -> io::Result<u64> {
+        Ok(Registers::read(self.tid().0)?.stack_pointer())
+    }
+
     /// Performs a call and gives its result. Restarts it as the kernel asks to.
     pub(super) fn perform(&mut self, number: u64, args: [u64; 6]) -> Result<i64, TransientError> {
         match self.run(number, args)? {
