@@ -1,6 +1,7 @@
 //! The agent of one run: what it is made of, and how it begins and ends.
 
 use crate::dentries::Dentries;
+use crate::identity::{Identity, View};
 use crate::junctions;
 use crate::lock;
 use crate::object::{Object, Objects};
@@ -37,6 +38,8 @@ pub struct Config {
     pub strict_syscalls: bool,
     /// What writes down what programs do. The namespace's drivers are those of [`Tracer::connector`].
     pub tracer: Option<Arc<Tracer>>,
+    /// Who its programs see themselves to be.
+    pub identity: Identity,
 }
 
 /// A file whose changes could not be carried home.
@@ -70,6 +73,8 @@ pub struct Agent {
     pub(crate) shows_local_mounts: bool,
     pub(crate) strict_syscalls: bool,
     pub(crate) tracer: Option<Arc<Tracer>>,
+    pub(crate) identity: Identity,
+    shows_identity: bool,
     /// Whether this agent may read programs that have closed themselves to their own user.
     pub(crate) reads_any_memory: bool,
     /// Unknown calls that were logged.
@@ -105,6 +110,8 @@ impl Agent {
             shows_local_mounts: namespace.mounts().any(|mount| mount.native),
             strict_syscalls: config.strict_syscalls,
             tracer: config.tracer,
+            shows_identity: [View::User, View::Host].into_iter().any(|view| config.identity.shows(view)),
+            identity: config.identity,
             reads_any_memory: rustix::process::geteuid().is_root(),
             unknown: Mutex::default(),
             strict_violation: AtomicBool::new(false),
@@ -143,6 +150,11 @@ impl Agent {
                 format!("{}: no answer within {} s (--timeout sets how long)", mount.prefix, limit.as_secs()),
             )),
         }
+    }
+
+    /// Whether there is something of which `/proc` has to be told otherwise than the kernel does.
+    pub(crate) fn retells_proc(&self) -> bool {
+        !self.objects.is_empty() || self.shows_identity
     }
 
     /// Attributes of a name in a mount, from what was lately learned if that still holds. Of a name on the way only a

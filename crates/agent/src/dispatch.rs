@@ -1,8 +1,9 @@
 //! Receiving calls and performing what their handlers decide.
 
 use crate::agent::Agent;
+use crate::identity::View;
 use crate::lock;
-use crate::outcome::{Call, Outcome, Waiting};
+use crate::outcome::{Call, Look, Outcome, Waiting};
 use crate::syscalls::{i386, table};
 use crate::trace::UnderWay;
 use crate::trace::format::Answer as How;
@@ -124,11 +125,22 @@ impl Agent {
                 Ok(()) => self.succeed(notification, How::Value, value),
                 Err(_) => self.fail(notification, Errno::EFAULT),
             },
+            Outcome::FillEach { parts, value } => {
+                let written =
+                    parts.iter().try_for_each(|(to, bytes)| memory::write(notification.tid, *to, bytes));
+                match written {
+                    Ok(()) => self.succeed(notification, How::Value, value),
+                    Err(_) => self.fail(notification, Errno::EFAULT),
+                }
+            }
             Outcome::Install { fd, cloexec } => self.install(notification, fd, cloexec),
             Outcome::ChangeDir(_)
             | Outcome::OpenPath { .. }
             | Outcome::Exec(_)
-            | Outcome::ResumeAndFail(_) => {
+            | Outcome::ResumeAndFail(_)
+            | Outcome::PerformThen(_)
+            | Outcome::PerformWith(_)
+            | Outcome::ExecShown => {
                 self.perform_by_ptrace(*notification, outcome);
             }
             Outcome::Wait(waiting) => match self.traced(notification) {
@@ -191,6 +203,9 @@ impl Agent {
                 Outcome::OpenPath { path, flags } => agent.open_path(&notification, &path, flags),
                 Outcome::Exec(program) => agent.exec(&notification, *program),
                 Outcome::ResumeAndFail(errno) => agent.resume_and_fail(&notification, errno),
+                Outcome::PerformThen(look) => agent.perform_then(&notification, look),
+                Outcome::PerformWith(args) => agent.perform_with(&notification, args),
+                Outcome::ExecShown => agent.exec_shown(&notification),
                 other => return agent.perform(&notification, other),
             };
             if let Err(error) = result {
@@ -257,6 +272,47 @@ impl Agent {
         let number = number as u64;
         let result = transient::replace_call_with_path(&self.listener, notification, number, args, at, path)?;
         self.trace(notification, How::Performed, Some(result));
+        Ok(())
+    }
+
+    /// Entries for the auxiliary vector of a new program.
+    pub(crate) fn shown_auxv(&self) -> Vec<(u64, u64)> {
+        if self.identity.shows(View::User) { self.identity.auxv().to_vec() } else { Vec::new() }
+    }
+
+    fn exec_shown(&self, notification: &Notification) -> Result<(), TransientError> {
+        self.trace(notification, How::Native, None);
+        match transient::exec_with_auxv(&self.listener, notification, &self.shown_auxv()) {
+            Err(TransientError::Traced) => self.resume_traced(notification),
+            done => done.map(drop),
+        }
+    }
+
+    fn perform_then(&self, notification: &Notification, look: Look) -> Result<(), TransientError> {
+        let seen = |result| {
+            look(result);
+            self.trace(notification, How::Performed, Some(result));
+        };
+        match transient::perform_call_then(&self.listener, notification, seen) {
+            Err(TransientError::Traced) => {
+                self.trace(notification, How::Native, None);
+                self.resume_traced(notification)
+            }
+            done => done,
+        }
+    }
+
+    fn perform_with(&self, notification: &Notification, args: [u64; 6]) -> Result<(), TransientError> {
+        let number = u64::from(notification.call.number);
+        let result = transient::replace_call(&self.listener, notification, number, args)?;
+        self.trace(notification, How::Performed, Some(result));
+        Ok(())
+    }
+
+    /// What only shows an identity is left out for a program that a debugger has: it sees the kernel's answer.
+    fn resume_traced(&self, notification: &Notification) -> Result<(), TransientError> {
+        // A caller that is gone needs no answer.
+        let _ = self.listener.resume(notification.id);
         Ok(())
     }
 

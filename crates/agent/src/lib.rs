@@ -8,6 +8,7 @@ mod content;
 mod dentries;
 mod dispatch;
 mod elf;
+pub mod identity;
 mod junctions;
 mod magic;
 mod object;

@@ -1,5 +1,6 @@
 //! What `/proc` tells of hosted objects: the links that lead to them, and the texts that name their placeholders.
 
+use crate::identity::View;
 use crate::object::Object;
 use crate::tasks::Task;
 use mynah_cache::Ident;
@@ -91,14 +92,35 @@ pub(crate) fn spelled_for_agent(task: &Task, components: &[Vec<u8>]) -> Option<(
     Some((owner, components[used..].to_vec()))
 }
 
-/// Texts of `/proc` that name mapped files.
-pub(crate) fn names_mappings(entry: &[u8]) -> bool {
-    matches!(entry, b"maps" | b"smaps" | b"numa_maps")
+/// What a program is told of a file of `/proc` whose path, below that, is `components`. `None` where the kernel's own text
+/// will do.
+pub(crate) fn retold(task: &Task, components: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let identity = &task.agent.identity;
+    if let [sys, kernel, entry] = components
+        && (sys.as_slice(), kernel.as_slice(), entry.as_slice()) == (b"sys", b"kernel", b"hostname")
+    {
+        return identity.hostname().map(String::into_bytes);
+    }
+    let (owner, entries) = spelled_for_agent(task, components)?;
+    let [entry] = entries.as_slice() else { return None };
+    let text = || std::fs::read(owner.proc(std::str::from_utf8(entry).ok()?)).ok();
+    match entry.as_slice() {
+        b"maps" | b"smaps" | b"numa_maps" if !task.agent.objects.is_empty() => {
+            without_placeholders(task, &text()?)
+        }
+        b"status" if identity.shows(View::User) => Some(identity.status(&text()?)),
+        b"auxv" if identity.shows(View::User) => {
+            let mut auxv = text()?;
+            mynah_intercept::auxv::set(&mut auxv, &identity.auxv());
+            Some(auxv)
+        }
+        _ => None,
+    }
 }
 
 /// Puts the names that programs know in place of the placeholders' in a text such as `/proc/PID/maps`. `None` if there
 /// are none in it.
-pub(crate) fn without_placeholders(task: &Task, text: &[u8]) -> Option<Vec<u8>> {
+fn without_placeholders(task: &Task, text: &[u8]) -> Option<Vec<u8>> {
     let store = task.agent.objects.store();
     let placed_at = |text: &[u8]| store.dirs().find_map(|dir| find_in(text, dir.as_os_str().as_bytes()));
     placed_at(text)?;

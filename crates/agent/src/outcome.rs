@@ -27,6 +27,8 @@ pub(crate) enum Outcome {
     Fail(Error),
     /// These bytes go into the program's memory, then it returns `value`. EFAULT if they cannot.
     Fill { to: UserPtr, bytes: Vec<u8>, value: i64 },
+    /// The same in several places.
+    FillEach { parts: Vec<(UserPtr, Vec<u8>)>, value: i64 },
     /// The program gets a descriptor: the lowest free number, which the call returns.
     Install { fd: OwnedFd, cloexec: bool },
     /// The program gets a descriptor that only names this file (O_PATH), by opening it itself: none can be handed over. Its
@@ -38,9 +40,18 @@ pub(crate) enum Outcome {
     Exec(Box<Program>),
     /// The kernel performs it, but the program sees this error: a close whose write-back failed.
     ResumeAndFail(Errno),
+    /// The kernel performs it, and what it wrote is looked at, and perhaps changed, before the program sees it.
+    PerformThen(Look),
+    /// The kernel performs it with these arguments.
+    PerformWith([u64; 6]),
+    /// The kernel performs it, an execve, and the new program's auxiliary vector gets the shown identity.
+    ExecShown,
     /// The answer needs waiting.
     Wait(Waiting),
 }
+
+/// Sees the result of a call that the kernel has performed.
+pub(crate) type Look = Box<dyn FnOnce(i64) + Send>;
 
 /// A call under way. Dropping it cancels it.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -49,6 +60,15 @@ impl Outcome {
     /// An outcome that waits for `future`.
     pub(crate) fn wait(future: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
         Outcome::Wait(Box::pin(future))
+    }
+
+    /// Something else in the place of leaving the call to the kernel.
+    pub(crate) fn or_natively(self, otherwise: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+        match self {
+            Outcome::Resume => otherwise(),
+            Outcome::Wait(waiting) => Outcome::wait(async move { waiting.await.or_natively(otherwise) }),
+            decided => decided,
+        }
     }
 
     /// A plain success.

@@ -121,7 +121,7 @@ impl Lending<'_> {
             file: file.as_os_str().as_bytes().to_vec(),
             argv: program.argv,
             shown: program.shown,
-            auxv: Vec::new(),
+            auxv: self.agent.shown_auxv(),
             close_on_failure: self.lent.clone(),
         };
         Ok(transient::exec(&self.agent.listener, self.notification, &plan)?)

@@ -180,7 +180,7 @@ impl Task {
             return Err(Dir::Hosted(object));
         }
         // A directory of /proc may hold links and texts that name what is ours.
-        let of_proc = stat.st_dev == self.agent.proc_dev && !self.agent.objects.is_empty();
+        let of_proc = stat.st_dev == self.agent.proc_dev && self.agent.retells_proc();
         if is_plain(path)
             && !of_proc
             && !self.agent.above_mounts.contains(&ident)
@@ -194,7 +194,7 @@ impl Task {
     fn begin_absolute(&self, path: &[u8], last: Last, start: impl FnOnce() -> Start) -> Begin {
         let namespace = &self.agent.namespace;
         if is_plain(path) && !namespace.covers(path) {
-            let magic = path.starts_with(b"/proc/") && !self.agent.objects.is_empty();
+            let magic = path.starts_with(b"/proc/") && self.agent.retells_proc();
             if !magic && !links_on(CWD, path, last) {
                 return Begin::Native;
             }

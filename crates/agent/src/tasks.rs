@@ -44,6 +44,8 @@ pub(crate) struct Tasks {
     unsettled: Mutex<HashMap<i32, Instant>>,
     /// Whether some program may have a root or mount namespace that is not ours.
     foreign: AtomicBool,
+    /// Whether some program may have fewer rights than we.
+    fewer_rights: AtomicBool,
     /// The first program, which was launched with a parent-death signal; 0 once it has set one of its own.
     launched: AtomicI32,
     /// Tasks that have made themselves not dumpable, as far as they know.
@@ -74,6 +76,16 @@ impl Tasks {
     pub(crate) fn root_changes(&self, tid: Tid) {
         self.foreign.store(true, Ordering::Release);
         self.directory_changes(tid);
+    }
+
+    /// Some program gives rights up.
+    pub(crate) fn rights_change(&self) {
+        self.fewer_rights.store(true, Ordering::Release);
+    }
+
+    /// Whether a program may have fewer rights than we have: what it can see, only the kernel can tell then.
+    pub(crate) fn may_have_fewer_rights(&self) -> bool {
+        self.fewer_rights.load(Ordering::Acquire)
     }
 
     /// The program that the run began with.

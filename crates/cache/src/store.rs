@@ -6,9 +6,10 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -138,7 +139,8 @@ impl Place {
     }
 }
 
-/// The placeholders of one agent, with names for execution in `x/`, sockets in `s/`, and what is watched in `w/`.
+/// The placeholders of one agent, with names for execution in `x/`, sockets in `s/`, what is watched in `w/`, and texts
+/// in `t/`.
 pub struct Store {
     data: Place,
     /// Where programs and libraries lie, if the file system of the others is mounted with noexec.
@@ -160,7 +162,7 @@ impl Store {
     pub fn create(root: &Path, programs: Option<&Path>, limit: u64) -> Result<Store> {
         let data = Place::create(root)?;
         let programs = programs.map(Place::create).transpose()?;
-        for part in ["x", "s", "w"] {
+        for part in ["x", "s", "w", "t"] {
             private_dir(&data.dir.join(part))?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -324,6 +326,19 @@ impl Store {
         let path = holder.join(OsStr::from_bytes(name));
         fs::symlink(file, &path).map_err(os("link", &path))?;
         aliases.insert(key, path.clone());
+        Ok(path)
+    }
+
+    /// A file of the run's own, which a mount shows to programs: readable by all, `text` in it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn text(&self, name: &str, text: &[u8]) -> Result<PathBuf> {
+        let path = self.data.dir.join("t").join(name);
+        let failed = |error| StoreError::Os("write", path.clone(), error);
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o644).open(&path).map_err(failed)?;
+        file.write_all(text).map_err(failed)?;
         Ok(path)
     }
 

@@ -56,6 +56,26 @@ pub(crate) fn process_vm_write(tid: i32, to: u64, from: &[u8]) -> io::Result<usi
     check_size(unsafe { libc::process_vm_writev(tid, &local, 1, &remote, 1, 0) })
 }
 
+/// fstat(2) as the kernel lays its answer out.
+pub(crate) fn fstat_bytes(fd: BorrowedFd<'_>, bytes: &mut [u8; crate::arch::STAT_BYTES]) -> io::Result<()> {
+    // SAFETY: the array has the size of the structure that the kernel fills in, and needs no alignment to be written to.
+    check(unsafe { libc::syscall(libc::SYS_fstat, fd.as_raw_fd(), bytes.as_mut_ptr()) }).map(drop)
+}
+
+/// statx(2) of an open file as the kernel lays its answer out.
+pub(crate) fn statx_bytes(
+    fd: BorrowedFd<'_>,
+    flags: i32,
+    mask: u32,
+    bytes: &mut [u8; crate::arch::STATX_BYTES],
+) -> io::Result<()> {
+    let flags = flags | libc::AT_EMPTY_PATH;
+    let pointer = bytes.as_mut_ptr();
+    // SAFETY: the array has the size of the structure that the kernel fills in; the path is an empty string.
+    check(unsafe { libc::syscall(libc::SYS_statx, fd.as_raw_fd(), c"".as_ptr(), flags, mask, pointer) })
+        .map(drop)
+}
+
 /// ptrace(2) with plain numbers, for requests that touch no memory of ours.
 pub(crate) fn ptrace_value(request: libc::c_ulong, tid: i32, addr: u64, data: u64) -> io::Result<()> {
     // SAFETY: callers pass only requests whose arguments are numbers (SEIZE, INTERRUPT, SYSCALL, CONT, DETACH).

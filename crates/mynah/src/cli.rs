@@ -1,6 +1,7 @@
 //! The command line. One definition an option: its flag, its `MYNAH_*` variable and its help are all here.
 
 use clap::{Args, Parser, Subcommand};
+use mynah_agent::identity::HOST_NAME_MAX;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", env = "MYNAH_TIMEOUT", default_value = "5m", value_parser = parse_time)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
     pub(crate) cache: CacheArgs,
     /// How many bytes of remote files may be kept at one time
     #[arg(long, value_name = "BYTES", env = "MYNAH_CACHE_SIZE", default_value = "16G", value_parser = parse_size)]
@@ -69,6 +72,40 @@ pub(crate) struct RunArgs {
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
+}
+
+/// Who the program sees itself to be. What is not given is what is real.
+#[derive(Debug, Args)]
+pub(crate) struct IdentityArgs {
+    /// Show the program's user under this number
+    #[arg(long, value_name = "UID", env = "MYNAH_UID", value_parser = parse_id)]
+    pub(crate) uid: Option<u32>,
+    /// Show its group under this number
+    #[arg(long, value_name = "GID", env = "MYNAH_GID", value_parser = parse_id)]
+    pub(crate) gid: Option<u32>,
+    /// Show these supplementary groups instead of the real ones; nothing for none
+    #[arg(long, value_name = "GID[=NAME],...", env = "MYNAH_GROUPS", value_parser = parse_groups)]
+    pub(crate) groups: Option<Groups>,
+    /// Call its user this
+    #[arg(long, value_name = "NAME", env = "MYNAH_USER", value_parser = parse_name)]
+    pub(crate) user: Option<String>,
+    /// Call its group this
+    #[arg(long, value_name = "NAME", env = "MYNAH_GROUP", value_parser = parse_name)]
+    pub(crate) group: Option<String>,
+    /// Call the machine this
+    #[arg(long, value_name = "NAME", env = "MYNAH_HOSTNAME", value_parser = parse_host_name)]
+    pub(crate) hostname: Option<String>,
+}
+
+/// Supplementary groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Groups(pub(crate) Vec<Group>);
+
+/// A group's number and, if it was given, its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) gid: u32,
+    pub(crate) name: Option<String>,
 }
 
 /// Where placeholders are kept.
@@ -186,6 +223,49 @@ fn parse_time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a time such as 30, 30s, 5m or 500ms, at most a day".to_owned())
 }
 
+/// A user's or group's number. The largest stands for none in every interface.
+fn parse_id(text: &str) -> Result<u32, String> {
+    let id = text.parse().ok().filter(|&id| id != u32::MAX);
+    id.ok_or_else(|| format!("a number from 0 to {}", u32::MAX - 1))
+}
+
+/// More groups than a process can have (NGROUPS_MAX).
+const GROUPS_MAX: usize = 65536;
+
+fn parse_groups(text: &str) -> Result<Groups, String> {
+    let group = |text: &str| {
+        let (gid, name) = text.split_once('=').map_or((text, None), |(gid, name)| (gid, Some(name)));
+        Ok(Group { gid: parse_id(gid)?, name: name.map(parse_name).transpose()? })
+    };
+    let groups: Vec<Group> = match text {
+        "" => Vec::new(),
+        text => text.split(',').map(group).collect::<Result<_, String>>()?,
+    };
+    if groups.len() > GROUPS_MAX { Err(format!("at most {GROUPS_MAX} groups")) } else { Ok(Groups(groups)) }
+}
+
+/// Longest name of a user or group (LOGIN_NAME_MAX less the end).
+const NAME_MAX: usize = 255;
+
+/// What can stand in passwd(5) and group(5), and means nothing else there.
+fn parse_name(text: &str) -> Result<String, String> {
+    let stands = |c: char| !c.is_control() && !c.is_whitespace() && !":,/".contains(c);
+    let good = !text.is_empty() && text.len() <= NAME_MAX && !text.starts_with(['-', '+', '#', '~']);
+    if good && text.chars().all(stands) {
+        return Ok(text.to_owned());
+    }
+    Err("a name without blanks, colons, commas and slashes, which does not begin with - + # or ~".to_owned())
+}
+
+fn parse_host_name(text: &str) -> Result<String, String> {
+    let stands = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let good = (1..=HOST_NAME_MAX).contains(&text.len()) && !text.starts_with(['-', '.']);
+    if good && text.chars().all(stands) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("1 to {HOST_NAME_MAX} letters, digits, hyphens, dots and underscores"))
+}
+
 /// Bytes, with an optional K, M, G or T for powers of 1024.
 fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || "a number of bytes such as 500M or 16G".to_owned();
@@ -207,6 +287,26 @@ mod tests {
     fn the_definitions_hold_together() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn identities() {
+        assert_eq!(parse_id("0"), Ok(0));
+        assert!(parse_id("4294967295").is_err() && parse_id("-1").is_err() && parse_id("x").is_err());
+        let atlas = Group { gid: 500, name: Some("atlas".to_owned()) };
+        assert_eq!(parse_groups("100,500=atlas"), Ok(Groups(vec![Group { gid: 100, name: None }, atlas])));
+        assert_eq!(parse_groups(""), Ok(Groups(vec![])));
+        assert!(
+            parse_groups("100,").is_err() && parse_groups("1=a:b").is_err() && parse_groups("1=").is_err()
+        );
+        assert_eq!(parse_name("alice@home"), Ok("alice@home".to_owned()));
+        for name in ["", "a b", "a:b", "a,b", "+", "-n", "a/b", "a\nb"] {
+            assert!(parse_name(name).is_err(), "{name:?}");
+        }
+        assert_eq!(parse_host_name("node-1.home_net"), Ok("node-1.home_net".to_owned()));
+        for name in ["", "a b", "-x", "a/b", &"x".repeat(65)] {
+            assert!(parse_host_name(name).is_err(), "{name:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The tables that the program tells of itself.
 
+use mynah_agent::identity::View;
 use mynah_agent::syscalls::{Class, Row, TABLE};
 use std::fmt::Write;
 
@@ -9,6 +10,8 @@ fn class_of(row: &Row) -> String {
         Class::Path => "path".to_owned(),
         Class::Descriptor => "descriptor".to_owned(),
         Class::Process => "process".to_owned(),
+        Class::Identity(View::User) => "identity (user)".to_owned(),
+        Class::Identity(View::Host) => "identity (host)".to_owned(),
         Class::Denied(errno) => {
             let name = mynah_vfs::Errno::new(errno).and_then(mynah_vfs::Errno::name).unwrap_or("an error");
             format!("denied ({name})")
@@ -42,8 +45,8 @@ const MARKDOWN_HEAD: &str = "\
 
 How each system call is treated. **native**: the kernel's alone, never looked at. **path**: it names a path; the kernel performs it
 on the machine's own files, Mynah on remote ones. **descriptor**: Mynah looks at it because the kernel cannot answer alone for a remote
-object. **process**: it changes what a program is or where it stands. **denied**: refused with that error. A call that is not listed is
-unknown to this Mynah: it fails with ENOSYS and one line in the log, or ends the program with `--strict-syscalls`.
+object. **process**: it changes what a program is or where it stands. **identity**: native, unless `--uid` and its kin (user) or
+`--hostname` (host) show another. **denied**: refused with that error. A call that is not listed is unknown to this Mynah: it fails with ENOSYS and one line in the log, or ends the program with `--strict-syscalls`.
 
 The table is that of x86-64; aarch64 lacks the older calls. (Made by `mynah syscalls --markdown`.)
 

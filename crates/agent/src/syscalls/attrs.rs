@@ -1,6 +1,7 @@
 //! Changing attributes, and extended ones.
 
 use super::path_call::{PathArg, follow_unless, on_path};
+use crate::identity::NO_ID;
 use crate::object::{Object, Objects};
 use crate::outcome::{Call, Outcome};
 use crate::resolve::{Last, Spot};
@@ -150,24 +151,37 @@ pub(super) fn fchmodat(call: Call<'_>) -> Outcome {
     })
 }
 
-/// Owner and group; all bits set means that one stays.
-fn owner(uid: u32, gid: u32) -> SetAttrs {
-    let given = |id| (id != u32::MAX).then_some(id);
-    SetAttrs { uid: given(uid), gid: given(gid), ..SetAttrs::default() }
+/// Owner and group of a chown whose arguments they are from `at` on; all bits set means that one stays. `then` is given what
+/// is really meant, and has to leave the machine's own files to the kernel.
+fn change_owner(call: Call<'_>, at: usize, then: impl FnOnce(SetAttrs) -> Outcome) -> Outcome {
+    let (uid, gid) = (call.bits(at), call.bits(at + 1));
+    let identity = &call.agent.identity;
+    let (real_uid, real_gid) = match identity.owner(uid, gid) {
+        Ok(real) => real,
+        Err(errno) => return Outcome::Errno(errno),
+    };
+    let given = |id| (id != NO_ID).then_some(id);
+    let outcome = then(SetAttrs { uid: given(real_uid), gid: given(real_gid), ..SetAttrs::default() });
+    if (real_uid, real_gid) == (uid, gid) {
+        return outcome;
+    }
+    let mut args = call.notification.call.args;
+    (args[at], args[at + 1]) = (u64::from(real_uid), u64::from(real_gid));
+    outcome.or_natively(move || Outcome::PerformWith(args))
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn chown(call: Call<'_>) -> Outcome {
-    set(call, PathArg::cwd(0, Last::Follow), owner(call.bits(1), call.bits(2)))
+    change_owner(call, 1, |attrs| set(call, PathArg::cwd(0, Last::Follow), attrs))
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn lchown(call: Call<'_>) -> Outcome {
-    set(call, PathArg::cwd(0, Last::Keep), owner(call.bits(1), call.bits(2)))
+    change_owner(call, 1, |attrs| set(call, PathArg::cwd(0, Last::Keep), attrs))
 }
 
 pub(super) fn fchown(call: Call<'_>) -> Outcome {
-    set_of_open(call, owner(call.bits(1), call.bits(2)))
+    change_owner(call, 1, |attrs| set_of_open(call, attrs))
 }
 
 pub(super) fn fchownat(call: Call<'_>) -> Outcome {
@@ -175,11 +189,13 @@ pub(super) fn fchownat(call: Call<'_>) -> Outcome {
     if has_unknown_flags(flags) {
         return Outcome::Errno(Errno::EINVAL);
     }
-    let attrs = owner(call.bits(2), call.bits(3));
-    if names_descriptor(call, flags) {
-        return set_of_descriptor(call, attrs);
-    }
-    set(call, PathArg::at(call, 0, 1, follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW)), attrs)
+    let last = follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
+    change_owner(call, 2, |attrs| {
+        if names_descriptor(call, flags) {
+            return set_of_descriptor(call, attrs);
+        }
+        set(call, PathArg::at(call, 0, 1, last), attrs)
+    })
 }
 
 pub(super) fn truncate(call: Call<'_>) -> Outcome {

@@ -6,6 +6,7 @@
 
 use super::path_call::PathArg;
 use crate::elf;
+use crate::identity::View;
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::programs::{Lead, Loading, Program, open_to_others};
@@ -29,16 +30,24 @@ const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 
 pub(super) fn execve(call: Call<'_>) -> Outcome {
-    run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1))
+    shown(call, run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1)))
+}
+
+/// What the kernel executes by itself gets the shown identity on its stack.
+fn shown(call: Call<'_>, outcome: Outcome) -> Outcome {
+    if !call.agent.identity.shows(View::User) {
+        return outcome;
+    }
+    outcome.or_natively(|| Outcome::ExecShown)
 }
 
 pub(super) fn execveat(call: Call<'_>) -> Outcome {
     let flags = call.bits(4);
     if flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty()) {
-        return run_descriptor(call);
+        return shown(call, run_descriptor(call));
     }
     let last = super::path_call::follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
-    run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2))
+    shown(call, run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2)))
 }
 
 fn run(call: Call<'_>, arg: PathArg, argv: Arguments) -> Outcome {

@@ -8,6 +8,7 @@ mod directories;
 mod exec;
 mod fifo;
 pub(crate) mod i386;
+mod ids;
 mod memory;
 mod mounts;
 mod nameless;

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub(super) struct Wanted {
     pub(super) flags: OFlags,
     pub(super) mode: u32,
+    /// Nothing but a file of this machine's.
+    local_only: bool,
 }
 
 /// Flags that the placeholder is opened with as the program gave them. The rest was settled with the server (O_CREAT,
@@ -40,7 +42,7 @@ const NO_ACCESS: OFlags = OFlags::WRONLY.union(OFlags::RDWR);
 
 impl Wanted {
     pub(super) fn new(flags: u32, mode: u32) -> Wanted {
-        Wanted { flags: OFlags::from_bits_retain(flags), mode: mode & 0o7777 }
+        Wanted { flags: OFlags::from_bits_retain(flags), mode: mode & 0o7777, local_only: false }
     }
 
     /// Whether it needs the right to read. (The fourth access mode needs both rights and gives neither: open(2).)
@@ -82,6 +84,13 @@ pub(super) fn openat(call: Call<'_>) -> Outcome {
     start(call, call.int(0), 1, Wanted::new(call.bits(2), call.bits(3)))
 }
 
+/// open(2) or openat(2), whose path is in argument `path`, through the 32-bit interface: EOPNOTSUPP for what is at a server.
+pub(super) fn open_local_only(call: Call<'_>, path: usize) -> Outcome {
+    let dirfd = if path == 0 { libc::AT_FDCWD } else { call.int(0) };
+    let wanted = Wanted { local_only: true, ..Wanted::new(call.bits(path + 1), call.bits(path + 2)) };
+    start(call, dirfd, path, wanted)
+}
+
 fn start(call: Call<'_>, dirfd: i32, path: usize, wanted: Wanted) -> Outcome {
     let Some(path) = call.path(path) else { return Outcome::Resume };
     start_with(call, Way { dirfd, path, limits: ResolveFlags::empty() }, wanted)
@@ -117,22 +126,17 @@ pub(super) fn start_with(call: Call<'_>, way: Way, wanted: Wanted) -> Outcome {
     })
 }
 
-/// `/proc/PID/maps` and its kin name mapped files: for a program that has mapped one of ours, a copy without our names.
+/// What `/proc` tells otherwise than the kernel: a copy, as it is at this moment.
 fn proc_text(task: &Task, reached: &Reached, wanted: Wanted) -> Option<Outcome> {
     let Reached::Native(native) = reached else { return None };
     let mut components = native.path.components().map(<[u8]>::to_vec);
-    if components.next()? != b"proc" {
+    if components.next()? != b"proc" || wanted.writes() || wanted.has(OFlags::PATH) {
         return None;
     }
-    let (owner, entries) = magic::spelled_for_agent(task, &components.collect::<Vec<_>>())?;
-    let [entry] = entries.as_slice() else { return None };
-    if !magic::names_mappings(entry) || wanted.writes() {
-        return None;
-    }
-    let text = std::fs::read(owner.proc(std::str::from_utf8(entry).ok()?)).ok()?;
-    let told = magic::without_placeholders(task, &text)?;
-    let fd = fs::memfd_create("maps", MemfdFlags::CLOEXEC).ok()?;
+    let told = magic::retold(task, &components.collect::<Vec<_>>())?;
+    let fd = fs::memfd_create("proc", MemfdFlags::CLOEXEC).ok()?;
     rustix::io::write(&fd, &told).ok().filter(|&written| written == told.len())?;
+    fs::fchmod(&fd, Mode::from_raw_mode(0o444)).ok()?;
     fs::seek(&fd, fs::SeekFrom::Start(0)).ok()?;
     Some(wanted.install(fd))
 }
@@ -152,6 +156,9 @@ async fn open_or_follow(task: &Task, way: &Way, spot: &Spot, wanted: Wanted) -> 
 }
 
 async fn open_at(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
+    if wanted.local_only && spot.mount.driver.local_path(&spot.path).is_none() {
+        return Err(Error::new(Errno::EOPNOTSUPP, format!("{} through the 32-bit interface", spot.path)));
+    }
     if wanted.has(OFlags::PATH) {
         return open_path(task, spot, wanted).await;
     }

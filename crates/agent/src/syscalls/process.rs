@@ -1,9 +1,11 @@
 //! Ends and beginnings of tasks.
 
+use crate::identity::View;
 use crate::lock;
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::tasks::{Task, is_writable};
+use mynah_vfs::Errno;
 use std::sync::Arc;
 
 /// exit(2) of a thread and exit_group(2): what the process wrote and still has open is home before anyone who waits for it
@@ -54,14 +56,30 @@ fn changed_and_open(task: &Task) -> Vec<Arc<Object>> {
 
 /// clone(2) with a new mount or user namespace.
 pub(super) fn clone(call: Call<'_>) -> Outcome {
+    if asks_for_user_namespace(call) {
+        return Outcome::Errno(Errno::EPERM);
+    }
     call.agent.tasks.root_changes(call.tid());
     Outcome::Resume
 }
 
-/// unshare(2) and setns(2).
+/// unshare(2).
 pub(super) fn unshare(call: Call<'_>) -> Outcome {
+    if asks_for_user_namespace(call) {
+        return Outcome::Errno(Errno::EPERM);
+    }
+    setns(call)
+}
+
+/// setns(2).
+pub(super) fn setns(call: Call<'_>) -> Outcome {
     call.agent.tasks.root_changes(call.tid());
     Outcome::Resume
+}
+
+/// A user namespace maps real numbers, which the program does not know when others are shown to it.
+fn asks_for_user_namespace(call: Call<'_>) -> bool {
+    call.agent.identity.shows(View::User) && call.bits(0) & libc::CLONE_NEWUSER as u32 != 0
 }
 
 /// prctl(2), for four of its options.

@@ -7,9 +7,10 @@
 use super::args::Arg::{self, Bits, Dirfd, Fd, Int, Mode, ModeOfNew, Path, Pointer, Size, Text};
 use super::args::{ACCESS, AT, AT_ACCESS, DUP, MAP, NAMESPACES, OPEN, PROT, RENAME, UNLINK, XATTR};
 use super::{
-    attrs, cwd, descriptors, directories, exec, memory, mounts, names, open, openat2, process, sockets, stat,
-    watching,
+    attrs, cwd, descriptors, directories, exec, ids, memory, mounts, names, open, openat2, process, sockets,
+    stat, watching,
 };
+use crate::identity::{Identity, View};
 use crate::outcome::{Call, Outcome};
 use mynah_intercept::filter::{Rule, Test, Verdict};
 use syscalls::Sysno;
@@ -25,6 +26,8 @@ pub enum Class {
     Descriptor,
     /// Changes what the program is or where it stands.
     Process,
+    /// Tells who the program is, or where: the kernel's alone unless an identity is shown there.
+    Identity(View),
     /// Refused with this errno.
     Denied(i32),
 }
@@ -48,6 +51,16 @@ pub struct Row {
     pub args: &'static [Arg],
     /// What a user may want to know.
     pub note: &'static str,
+}
+
+impl Row {
+    /// What the filter does with it for programs that see this identity.
+    fn rule_for(&self, identity: &Identity) -> Rule {
+        match self.class {
+            Class::Identity(view) if !identity.shows(view) => Rule::Always(Verdict::Allow),
+            _ => self.rule,
+        }
+    }
 }
 
 const NOTIFY: Rule = Rule::Always(Verdict::Notify);
@@ -77,6 +90,11 @@ const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
 }]);
 /// Notices of changes by signals (dnotify), which nobody sends for a directory of a server.
 const ASKS_FOR_NOTICES: Rule = notify_when(&[Test::OneOf { arg: 1, values: &[libc::F_NOTIFY as u32] }]);
+/// The peer of a socket, by its numbers.
+const PEER: Rule = notify_when(&[
+    Test::OneOf { arg: 1, values: &[libc::SOL_SOCKET as u32] },
+    Test::OneOf { arg: 2, values: &[libc::SO_PEERCRED as u32] },
+]);
 const HAS_ADDRESS: Rule = notify_when(&[Test::NotZero { arg: 4 }]);
 
 macro_rules! rows {
@@ -96,9 +114,13 @@ macro_rules! rows {
     (@class path) => { Class::Path };
     (@class descriptor) => { Class::Descriptor };
     (@class process) => { Class::Process };
+    (@class identity user) => { Class::Identity(View::User) };
+    (@class identity host) => { Class::Identity(View::Host) };
     (@class denied $errno:ident) => { Class::Denied(libc::$errno) };
     (@rule native) => { Rule::Always(Verdict::Allow) };
     (@rule denied ($errno:ident)) => { Rule::Always(Verdict::Errno(libc::$errno as u16)) };
+    (@rule identity ($view:ident), $rule:expr) => { $rule };
+    (@rule identity ($view:ident)) => { NOTIFY };
     (@rule $class:tt, $rule:expr) => { $rule };
     (@rule $class:tt) => { NOTIFY };
     (@handler $handler:path) => { Some($handler as Handler) };
@@ -233,7 +255,7 @@ rows! {
     #[cfg(target_arch = "x86_64")] fork: native;
     #[cfg(target_arch = "x86_64")] vfork: native;
     unshare: process process::unshare [NAMESPACES];
-    setns: process process::unshare [Fd, NAMESPACES];
+    setns: process process::setns [Fd, NAMESPACES];
 
     // Memory.
     mmap: descriptor memory::mmap [Pointer, Size, PROT, MAP, Fd, Size], if SHARED_FILE_MAPPING, "trapped only for shared mappings of files";
@@ -287,7 +309,7 @@ rows! {
     recvmmsg: native;
     shutdown: native;
     setsockopt: native;
-    getsockopt: native;
+    getsockopt: identity(user) ids::native_getsockopt [Fd, Int, Int, Pointer, Pointer], if PEER, "only SO_PEERCRED; peers in SCM_CREDENTIALS and SO_PEERGROUPS are the machine's own";
 
     // Watching.
     inotify_add_watch: path watching::inotify_add_watch [Fd, Path, Bits], "of remote files: what is changed through this Mynah is told";
@@ -402,24 +424,24 @@ rows! {
     getpid: native;
     getppid: native;
     gettid: native;
-    getuid: native;
-    geteuid: native;
-    getgid: native;
-    getegid: native;
-    getresuid: native;
-    getresgid: native;
-    getgroups: native;
-    setuid: native;
-    setgid: native;
-    setreuid: native;
-    setregid: native;
-    setresuid: native;
-    setresgid: native;
-    setgroups: native;
-    setfsuid: native;
-    setfsgid: native;
+    getuid: identity(user) ids::native [];
+    geteuid: identity(user) ids::native [];
+    getgid: identity(user) ids::native [];
+    getegid: identity(user) ids::native [];
+    getresuid: identity(user) ids::native [Pointer, Pointer, Pointer];
+    getresgid: identity(user) ids::native [Pointer, Pointer, Pointer];
+    getgroups: identity(user) ids::native [Int, Pointer];
+    setuid: identity(user) ids::native [Int], "EPERM but for oneself";
+    setgid: identity(user) ids::native [Int], "EPERM but for oneself";
+    setreuid: identity(user) ids::native [Int, Int], "EPERM but for oneself";
+    setregid: identity(user) ids::native [Int, Int], "EPERM but for oneself";
+    setresuid: identity(user) ids::native [Int, Int, Int], "EPERM but for oneself";
+    setresgid: identity(user) ids::native [Int, Int, Int], "EPERM but for oneself";
+    setgroups: identity(user) ids::native [Int, Pointer], "EPERM but for what one has, as root";
+    setfsuid: identity(user) ids::native [Int], "changes nothing";
+    setfsgid: identity(user) ids::native [Int], "changes nothing";
     capget: native;
-    capset: native;
+    capset: identity(user) ids::capset [Pointer, Pointer];
     setpgid: native;
     getpgid: native;
     #[cfg(target_arch = "x86_64")] getpgrp: native;
@@ -429,8 +451,8 @@ rows! {
     prctl: process process::prctl [Int, Size, Size, Size, Size], if ASKS_ABOUT_ITSELF, "trapped only for what the agent must know of or has changed";
     #[cfg(target_arch = "x86_64")] arch_prctl: native;
     umask: native;
-    uname: native;
-    sethostname: native;
+    uname: identity(host) ids::uname [Pointer];
+    sethostname: identity(host) ids::sethostname [Pointer, Size], "EPERM";
     setdomainname: native;
     sysinfo: native;
     getrusage: native;
@@ -634,15 +656,17 @@ pub fn row_of_name(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name)
 }
 
-/// The policy of the filter, as the rows say it.
+/// The policy of the filter, as the rows say it, for programs that see this identity.
 ///
 /// # Errors
 /// A filter too long for the kernel, which a test keeps from happening.
-pub fn filter() -> Result<mynah_intercept::filter::Program, mynah_intercept::filter::FilterError> {
+pub fn filter(
+    identity: &Identity,
+) -> Result<mynah_intercept::filter::Program, mynah_intercept::filter::FilterError> {
     use mynah_intercept::filter::{self, Policy};
     let native: Vec<filter::Row> =
-        TABLE.iter().map(|row| filter::Row { number: row.number, rule: row.rule }).collect();
-    let i386 = super::i386::verdicts();
+        TABLE.iter().map(|row| filter::Row { number: row.number, rule: row.rule_for(identity) }).collect();
+    let i386 = super::i386::verdicts(identity);
     filter::compile(&Policy {
         native: &native,
         unknown: Verdict::Notify,

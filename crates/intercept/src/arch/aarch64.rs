@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Numbers, put};
-use crate::arch::StatFields;
+use crate::arch::{OwnerAt, StatFields};
 use crate::{Abi, Call, sys};
 
 /// `AUDIT_ARCH_AARCH64`.
@@ -18,6 +18,8 @@ pub(crate) const INSTRUCTION_BYTES: u64 = 4;
 
 /// Bytes of `struct stat`.
 pub const STAT_BYTES: usize = 128;
+/// Where it has its owner.
+pub const STAT_OWNER: OwnerAt = OwnerAt { offset: 24, width: 4 };
 
 /// The numbers of an ABI; there is but one.
 pub(crate) fn numbers(_: Abi) -> Numbers {

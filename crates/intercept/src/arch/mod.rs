@@ -18,8 +18,11 @@ mod aarch64;
 use aarch64 as native;
 
 pub use dirent::{encode_dirent, encode_dirent64};
-pub use native::STAT_BYTES;
-pub use stat::{STATX_BYTES, StatFields, encode_stat, encode_statx};
+pub use native::{STAT_BYTES, STAT_OWNER};
+pub use stat::{
+    I386_OLD_STAT_OWNER, I386_STAT_OWNER, I386_STAT64_BYTES, I386_STAT64_OWNER, OwnerAt, STATX_BYTES,
+    STATX_OWNER, StatFields, UCRED_OWNER, encode_i386_stat64, encode_stat, encode_statx, stat_of, statx_of,
+};
 pub use statfs::{STATFS_BYTES, StatfsFields, encode_statfs};
 
 pub(crate) use native::{

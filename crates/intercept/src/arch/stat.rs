@@ -1,10 +1,48 @@
 //! `struct stat` and `struct statx`.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 use super::{native, put};
+use crate::sys;
 use rustix::fs::{major, minor};
 
 /// Bytes of `struct statx`.
 pub const STATX_BYTES: usize = 256;
+
+/// Where a structure that the kernel fills in has its owner: the user, and directly behind it the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerAt {
+    /// Bytes before the user.
+    pub offset: usize,
+    /// Bytes of each of the two: 2 or 4.
+    pub width: usize,
+}
+
+/// In `struct statx`.
+pub const STATX_OWNER: OwnerAt = OwnerAt { offset: 20, width: 4 };
+/// In `struct stat64` of i386 programs.
+pub const I386_STAT64_OWNER: OwnerAt = OwnerAt { offset: 24, width: 4 };
+/// In `struct stat` of i386 programs.
+pub const I386_STAT_OWNER: OwnerAt = OwnerAt { offset: 12, width: 2 };
+/// In `struct __old_kernel_stat` of i386 programs.
+pub const I386_OLD_STAT_OWNER: OwnerAt = OwnerAt { offset: 8, width: 2 };
+/// In `struct ucred`, the peer of a socket.
+pub const UCRED_OWNER: OwnerAt = OwnerAt { offset: 4, width: 4 };
+
+/// `struct stat` of an open file, O_PATH descriptors included, as the kernel gives it to native programs.
+pub fn stat_of(fd: BorrowedFd<'_>) -> io::Result<[u8; native::STAT_BYTES]> {
+    let mut bytes = [0; native::STAT_BYTES];
+    sys::fstat_bytes(fd, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// `struct statx` of an open file, asked for with `flags` (of the `AT_STATX_*` kind) and `mask` (`STATX_*`).
+pub fn statx_of(fd: BorrowedFd<'_>, flags: i32, mask: u32) -> io::Result<[u8; STATX_BYTES]> {
+    let mut bytes = [0; STATX_BYTES];
+    sys::statx_bytes(fd, flags, mask, &mut bytes)?;
+    Ok(bytes)
+}
 
 /// What stat and statx tell of an object, in the units of the kernel's structures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +88,32 @@ pub struct StatFields {
 pub fn encode_stat(fields: &StatFields) -> [u8; native::STAT_BYTES] {
     let mut bytes = [0; native::STAT_BYTES];
     native::lay_out_stat(fields, &mut bytes);
+    bytes
+}
+
+/// Bytes of `struct stat64` of i386 programs.
+pub const I386_STAT64_BYTES: usize = 96;
+
+/// `struct stat64` as i386 programs know it (arch/x86/include/uapi/asm/stat.h, asm/ia32.h).
+#[must_use]
+pub fn encode_i386_stat64(fields: &StatFields) -> [u8; I386_STAT64_BYTES] {
+    let mut bytes = [0; I386_STAT64_BYTES];
+    put!(bytes, 0, fields.dev);
+    // The low half stands here as well, from the time before inodes of 64 bits.
+    put!(bytes, 12, fields.ino as u32);
+    put!(bytes, 16, fields.mode);
+    put!(bytes, 20, u32::try_from(fields.nlink).unwrap_or(u32::MAX));
+    put!(bytes, 24, fields.uid);
+    put!(bytes, 28, fields.gid);
+    put!(bytes, 32, fields.rdev);
+    put!(bytes, 44, fields.size);
+    put!(bytes, 52, fields.blksize);
+    put!(bytes, 56, fields.blocks);
+    for (offset, (sec, nsec)) in [(64, fields.atime), (72, fields.mtime), (80, fields.ctime)] {
+        put!(bytes, offset, sec as u32);
+        put!(bytes, offset + 4, nsec);
+    }
+    put!(bytes, 88, fields.ino);
     bytes
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Numbers, put};
-use crate::arch::StatFields;
+use crate::arch::{OwnerAt, StatFields};
 use crate::filter::X32_BIT;
 use crate::{Abi, Call, sys};
 
@@ -20,6 +20,8 @@ pub(crate) const INSTRUCTION_BYTES: u64 = 2;
 
 /// Bytes of `struct stat`.
 pub const STAT_BYTES: usize = 144;
+/// Where it has its owner.
+pub const STAT_OWNER: OwnerAt = OwnerAt { offset: 28, width: 4 };
 
 /// The numbers of an ABI.
 pub(crate) fn numbers(abi: Abi) -> Numbers {

@@ -86,10 +86,10 @@ impl Hosting {
         subreaper::become_subreaper()?;
         let signals = Signals::new()?;
         let tracer = plan.tracer()?;
-        let namespace = plan.namespace(tracer.as_ref())?;
         let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
+        let namespace = plan.namespace(&store, tracer.as_ref())?;
         let limits = raise_own_limits();
-        let filter = mynah_agent::syscalls::filter()?;
+        let filter = mynah_agent::syscalls::filter(&plan.shown.identity)?;
         let program = launch(&Launch {
             program: &plan.program,
             argv: &plan.argv,
@@ -113,6 +113,7 @@ impl Hosting {
             timeout: plan.timeout,
             strict_syscalls: plan.strict_syscalls,
             tracer: tracer.clone(),
+            identity: plan.shown.identity.clone(),
         };
         let agent = Agent::new(config, Arc::clone(&program.listener), runtime.handle())?;
         agent.program_launched(program.pid);

@@ -7,6 +7,7 @@
 
 mod control;
 mod host;
+mod identity;
 mod plan;
 mod signals;
 mod terminal;

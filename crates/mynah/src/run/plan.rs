@@ -1,11 +1,13 @@
 //! What a run is to be, checked before anything is started.
 
+use super::identity::Shown;
 use crate::cli::RunArgs;
 use crate::connector::Drivers;
 use crate::places;
 use crate::trace::Summing;
 use mynah_agent::Tracer;
 use mynah_agent::trace::Sink;
+use mynah_cache::Store;
 use mynah_drivers::ConnectOptions;
 use mynah_vfs::mounts::{self, Consistency, MountSpec, Target};
 use mynah_vfs::{Connector, Namespace, VPath};
@@ -37,6 +39,7 @@ pub(super) struct Plan {
     trace: Option<(PathBuf, File)>,
     /// What is told at the end.
     pub(super) summary: Option<Summing>,
+    pub(super) shown: Shown,
     pub(super) log: Option<String>,
     pub(super) log_file: Option<PathBuf>,
 }
@@ -46,6 +49,9 @@ impl Plan {
     /// A mount that makes no sense, in one line that says where.
     pub(super) fn new(args: &RunArgs) -> Result<Plan, Box<dyn Error>> {
         let mounts = read_mounts(args)?;
+        let shown = Shown::new(&args.identity);
+        let mut environment = environment()?;
+        shown.adjust(&mut environment);
         let argv = args.program.iter().map(c_string).collect::<Result<Vec<_>, _>>()?;
         let cache_root = places::cache_dir(args.cache.cache_dir.as_deref())?;
         let plan = Plan {
@@ -53,7 +59,7 @@ impl Plan {
             cwd: working_directory()?,
             program: argv.first().cloned().ok_or("no program was given")?,
             argv,
-            environment: environment()?,
+            environment,
             programs_root: places::programs_dir(&cache_root),
             cache_root,
             cache_size: args.cache_size,
@@ -61,11 +67,12 @@ impl Plan {
             strict_syscalls: args.strict_syscalls,
             trace: None,
             summary: args.summary.then(Summing::default),
+            shown,
             log: args.log.clone(),
             log_file: args.log_file.as_deref().map(std::path::absolute).transpose()?,
         };
         // What is wrong with the names is told before anything is started.
-        plan.namespace(None)?;
+        plan.build(&plan.mounts, None)?;
         let trace = args.trace.as_ref().map(|path| -> Result<_, Box<dyn Error>> {
             let file = File::create(path).map_err(|error| format!("--trace {}: {error}", path.display()))?;
             Ok((path.clone(), file))
@@ -97,17 +104,27 @@ impl Plan {
         self.trace.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default()
     }
 
-    /// The names of the run, whose drivers are seen by `tracer`.
+    /// The names of the run, whose drivers are seen by `tracer`; files of its own go into `store`.
     ///
     /// # Errors
-    /// See [`Namespace::build`].
-    pub(super) fn namespace(&self, tracer: Option<&Arc<Tracer>>) -> Result<Namespace, Box<dyn Error>> {
+    /// See [`Namespace::build`]; a file cannot be written.
+    pub(super) fn namespace(
+        &self,
+        store: &Store,
+        tracer: Option<&Arc<Tracer>>,
+    ) -> Result<Namespace, Box<dyn Error>> {
+        let mut mounts = self.shown.mounts(store, &self.mounts)?;
+        mounts.extend_from_slice(&self.mounts);
+        self.build(&mounts, tracer)
+    }
+
+    fn build(&self, mounts: &[MountSpec], tracer: Option<&Arc<Tracer>>) -> Result<Namespace, Box<dyn Error>> {
         let drivers: Arc<dyn Connector> = Arc::new(Drivers::new(self.timeout)?);
         let drivers = match tracer {
             Some(tracer) => tracer.connector(drivers),
             None => drivers,
         };
-        Ok(Namespace::build(&self.mounts, &self.cwd, SERVICES, drivers)?)
+        Ok(Namespace::build(mounts, &self.cwd, SERVICES, drivers)?)
     }
 }
 

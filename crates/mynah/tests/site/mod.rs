@@ -27,8 +27,12 @@ pub(crate) struct Site {
 impl Site {
     /// For programs of an ordinary user.
     pub(crate) fn new(name: &str) -> Site {
-        let site =
-            Site { scratch: Scratch::new(name).expect("a scratch directory"), identity: Identity::Ordinary };
+        Site::of(name, Identity::Ordinary)
+    }
+
+    /// For programs of this user.
+    pub(crate) fn of(name: &str, identity: Identity) -> Site {
+        let site = Site { scratch: Scratch::new(name).expect("a scratch directory"), identity };
         site.lend(Path::new(env!("CARGO_BIN_EXE_mynah")));
         for directory in ["cache", "home", "server", "served", "local", "temporary"] {
             site.directory(directory);
