@@ -30,6 +30,8 @@ pub enum Leg {
     Local,
     /// Under Mynah, in a directory of a Chirp server.
     Chirp,
+    /// Under Mynah, in a local directory, with another user and host shown.
+    Shown,
 }
 
 impl fmt::Display for Leg {
@@ -38,6 +40,7 @@ impl fmt::Display for Leg {
             Leg::Native => "native",
             Leg::Local => "local",
             Leg::Chirp => "chirp",
+            Leg::Shown => "shown",
         })
     }
 }
@@ -164,6 +167,9 @@ impl Oracle {
                 .arg("--log-file")
                 .arg(log)
                 .args(["--log", "debug"]);
+            if leg == Leg::Shown {
+                command.args(["--uid", "4242", "--gid", "4343", "--hostname", "home.example"]);
+            }
             command.arg("--").arg(&task.program);
         }
         let home = self.directory(&format!("home-{run_name}"), identity)?;
@@ -175,14 +181,14 @@ impl Oracle {
 
     fn place(&self, leg: Leg, identity: Identity, run_name: &str) -> io::Result<Place> {
         let real = match leg {
-            Leg::Native | Leg::Local => self.directory(run_name, identity)?,
+            Leg::Native | Leg::Local | Leg::Shown => self.directory(run_name, identity)?,
             Leg::Chirp => {
                 let root = self.directory(&format!("served-{identity}"), identity)?;
                 self.directory_at(root.join(run_name), identity)?
             }
         };
         let seen = match leg {
-            Leg::Native | Leg::Local => real.clone(),
+            Leg::Native | Leg::Local | Leg::Shown => real.clone(),
             Leg::Chirp => self.mount(identity)?.join(run_name),
         };
         Ok(Place { real, seen })

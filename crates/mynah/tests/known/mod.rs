@@ -5,6 +5,9 @@
 use mynah_testkit::oracle::{Difference, Leg};
 use mynah_testkit::run::Identity;
 
+const READ_ONLY: &str =
+    "the file with the shown user lies over the machine's, as a mount that cannot be changed";
+
 /// All known differences of the programs in `tests/differential`.
 pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
@@ -246,6 +249,40 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         native: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = 3",
         mynah: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = -1 EBUSY",
         reason: "the kernel gives one listener to a tree of processes, and the agent has it",
+    },
+    Difference {
+        task: "odd/own_listener",
+        leg: Leg::Shown,
+        identity: None,
+        native: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = 3",
+        mynah: "out: syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) = -1 EBUSY",
+        reason: "the kernel gives one listener to a tree of processes, and the agent has it",
+    },
+    Difference {
+        task: "attributes/permissions",
+        leg: Leg::Shown,
+        identity: None,
+        native: "out: open(\"/etc/passwd\", O_RDWR) = -1 EACCES",
+        mynah: "out: open(\"/etc/passwd\", O_RDWR) = -1 EROFS",
+        reason: READ_ONLY,
+    },
+    Difference {
+        task: "attributes/permissions",
+        leg: Leg::Shown,
+        identity: None,
+        native: "out: unlink(\"/etc/passwd\") = -1 EACCES",
+        mynah: "out: unlink(\"/etc/passwd\") = -1 EBUSY",
+        reason: READ_ONLY,
+    },
+    Difference {
+        task: "attributes/permissions",
+        leg: Leg::Shown,
+        identity: None,
+        native: "out: chmod(\"/etc/passwd\", 0644) = -1 EPERM\n\
+         out: rename(\"/etc/passwd\", \"mine\") = -1 EACCES",
+        mynah: "out: chmod(\"/etc/passwd\", 0644) = -1 EROFS\n\
+         out: rename(\"/etc/passwd\", \"mine\") = -1 EXDEV",
+        reason: READ_ONLY,
     },
     Difference {
         task: "sockets/dnotify",
