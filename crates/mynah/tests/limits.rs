@@ -110,3 +110,17 @@ fn a_full_file_system_under_the_cache_is_told_as_what_it_is() {
     assert_eq!(lines.last().map(String::as_str), Some("again"), "room that was given back can be used");
     assert!(Path::new(&site.join("served/new2")).exists());
 }
+
+#[test]
+fn a_core_file_never_lies_in_the_cache() {
+    let site = Site::new("limits-core");
+    let serving = site.serve();
+    let look = format!("find {} -name 'core*'", site.join("cache").display());
+    let script = format!(
+        "cd {} && ulimit -c $(ulimit -Hc); sh -c 'kill -ABRT $$'; echo $?; ls; {look}",
+        serving.mount().display()
+    );
+    let outcome = wrapped(&site, &["env"], &[], &script);
+    assert_ended(&outcome, Ended::Exit(0));
+    assert_eq!(outcome.out(), "134\n", "{}", outcome.err());
+}
