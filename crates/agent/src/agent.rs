@@ -2,22 +2,20 @@
 
 use crate::dentries::Dentries;
 use crate::identity::{Identity, View};
-use crate::junctions;
 use crate::lock;
 use crate::object::{Object, Objects};
 use crate::pending::Pending;
+use crate::runs::{Run, Runs};
 use crate::tasks::Tasks;
 use crate::trace::Tracer;
 use crate::unix_sockets::UnixSockets;
-use mynah_cache::{Ident, Store};
+use mynah_cache::Store;
 use mynah_intercept::Tid;
 use mynah_intercept::listener::Listener;
 use mynah_vfs::{Errno, Error, FileKind, Mount, Namespace, Op, Stat, VPath};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{self, AtFlags, CWD};
+use rustix::fs;
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -53,11 +51,9 @@ pub struct Lost {
     pub rescued: Option<PathBuf>,
 }
 
-/// The agent of one run.
+/// The agent of one run, and of all that are started inside it.
 pub struct Agent {
-    pub(crate) namespace: Arc<Namespace>,
-    /// The directories that only the namespace knows, as a mount.
-    pub(crate) junctions: Arc<Mount>,
+    pub(crate) runs: Runs,
     pub(crate) objects: Objects,
     pub(crate) tasks: Tasks,
     pub(crate) dentries: Arc<Dentries>,
@@ -65,12 +61,8 @@ pub struct Agent {
     pub(crate) unix_sockets: UnixSockets,
     pub(crate) pending: Pending,
     pub(crate) runtime: Handle,
-    /// The machine's own directories below which mounts lie.
-    pub(crate) above_mounts: HashSet<Ident>,
     /// The device of /proc.
     pub(crate) proc_dev: u64,
-    /// Whether directories of the machine's own appear under other names.
-    pub(crate) shows_local_mounts: bool,
     pub(crate) strict_syscalls: bool,
     pub(crate) tracer: Option<Arc<Tracer>>,
     pub(crate) identity: Identity,
@@ -93,11 +85,8 @@ impl Agent {
     pub fn new(config: Config, listener: Arc<Listener>, runtime: &Handle) -> std::io::Result<Arc<Agent>> {
         let dentries = Arc::new(Dentries::default());
         let (objects, gone) = Objects::new(config.store, Arc::clone(&dentries));
-        let above_mounts = directories_above(&config.namespace);
-        let namespace = Arc::new(config.namespace);
         let agent = Arc::new(Agent {
-            junctions: junctions::mount(&namespace),
-            namespace: Arc::clone(&namespace),
+            runs: Runs::new(Run::new(config.namespace, None)),
             objects,
             tasks: Tasks::default(),
             dentries,
@@ -105,9 +94,7 @@ impl Agent {
             unix_sockets: UnixSockets::default(),
             pending: Pending::default(),
             runtime: runtime.clone(),
-            above_mounts,
             proc_dev: fs::stat("/proc").map_or(0, |stat| stat.st_dev),
-            shows_local_mounts: namespace.mounts().any(|mount| mount.native),
             strict_syscalls: config.strict_syscalls,
             tracer: config.tracer,
             shows_identity: [View::User, View::Host].into_iter().any(|view| config.identity.shows(view)),
@@ -241,7 +228,7 @@ impl Agent {
     }
 
     fn rescue(&self, object: &Object, error: Error) -> Lost {
-        let name = object.shown().map_or_else(|| object.driver_path().to_string(), |shown| shown.to_string());
+        let name = object.shown_in(self.runs.first()).unwrap_or_else(|| object.driver_path()).to_string();
         Lost { name, error, rescued: self.objects.store().rescue(&object.placeholder).ok() }
     }
 
@@ -257,7 +244,7 @@ impl Agent {
         lock(&self.unknown).insert(number)
     }
 
-    /// The program that the run begins with.
+    /// The program that a run begins with.
     pub fn program_launched(&self, tid: Tid) {
         self.tasks.launched(tid);
     }
@@ -267,22 +254,6 @@ impl Agent {
         if let Some(tracer) = &self.tracer {
             tracer.ended(tid.0, status);
         }
-        self.tasks.forget(tid);
+        self.tasks.ended(tid);
     }
-}
-
-/// The machine's own directories on the way to each mount point.
-fn directories_above(namespace: &Namespace) -> HashSet<Ident> {
-    let mut above = HashSet::new();
-    let root = VPath::root();
-    for prefix in namespace.mounts().map(|mount| &mount.prefix).chain([&root]) {
-        let mut dir = Some(prefix.clone());
-        while let Some(path) = dir {
-            if let Ok(stat) = fs::statat(CWD, OsStr::from_bytes(path.as_bytes()), AtFlags::empty()) {
-                above.insert(Ident { dev: stat.st_dev, ino: stat.st_ino });
-            }
-            dir = path.parent();
-        }
-    }
-    above
 }

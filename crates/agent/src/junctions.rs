@@ -3,14 +3,22 @@
 
 use mynah_vfs::mounts::MountOptions;
 use mynah_vfs::{
-    Capabilities, Driver, DriverId, Entry, Errno, Error, FileId, FileKind, FsStat, Mount, Namespace, Op,
-    OpenHow, Opened, Stat, Time, VPath,
+    Capabilities, Driver, DriverId, Entry, Errno, Error, FileId, FileKind, FsStat, Mount, Namespace,
+    NamespaceId, Op, OpenHow, Opened, Stat, Time, VPath,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// No other driver's number: those count up from 0.
-const DRIVER: DriverId = DriverId(u32::MAX);
+/// The number of those of one namespace. Drivers count up from 0, these down from the top.
+fn driver_id(namespace: NamespaceId) -> DriverId {
+    DriverId(u32::MAX - namespace.0)
+}
+
+/// Whether a mount is these directories.
+pub(crate) fn is_mount(mount: &Mount) -> bool {
+    mount.driver_id == driver_id(mount.namespace)
+}
+
 /// The magic number of ramfs, which is what a directory without a disk is.
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
@@ -21,9 +29,10 @@ struct Junctions {
 /// All of them as one mount over everything, so that the agent treats them like any other remote directory.
 pub(crate) fn mount(namespace: &Arc<Namespace>) -> Arc<Mount> {
     Arc::new(Mount {
+        namespace: namespace.id(),
         prefix: VPath::root(),
         driver: Arc::new(Junctions { namespace: Arc::clone(namespace) }),
-        driver_id: DRIVER,
+        driver_id: driver_id(namespace.id()),
         base: VPath::root(),
         options: MountOptions { read_only: true, ..MountOptions::default() },
         native: false,

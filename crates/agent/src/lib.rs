@@ -1,4 +1,4 @@
-//! The policy: what each system call means in the namespace of one run.
+//! The policy: what each system call means in the namespace of its run.
 //!
 //! The agent is given a namespace, a store of placeholders and a listener. It knows no protocol and no driver, and sees
 //! neither registers nor raw pointers.
@@ -16,6 +16,7 @@ mod outcome;
 mod pending;
 mod programs;
 mod resolve;
+mod runs;
 pub mod syscalls;
 mod tasks;
 pub mod trace;

@@ -36,7 +36,7 @@ fn task_of(task: &Task, components: &[Vec<u8>]) -> Option<(Task, usize)> {
         b"self" | b"thread-self" => (task.tid.0, 1),
         text => (number(text)?, 1),
     };
-    let named = |tid| Task { agent: Arc::clone(&task.agent), tid: Tid(tid) };
+    let named = |tid| Task { agent: Arc::clone(&task.agent), run: Arc::clone(&task.run), tid: Tid(tid) };
     match &components[used..] {
         [word, thread, ..] if word == b"task" => Some((named(number(thread)?), used + 2)),
         _ => Some((named(tid), used)),
@@ -83,7 +83,7 @@ pub(crate) fn local_name(task: &Task, components: &[Vec<u8>]) -> Option<Vec<u8>>
     }
     let text = std::fs::read_link(owner.proc(&link)).ok()?;
     let native = VPath::normal(text.as_os_str().as_bytes()).filter(|_| text.is_absolute())?;
-    Some(task.agent.namespace.shown_as(&native)?.as_bytes().to_vec())
+    Some(task.run.namespace.shown_as(&native)?.as_bytes().to_vec())
 }
 
 /// The path of a file of `/proc` as the agent has to spell it to mean the caller's.
@@ -153,7 +153,7 @@ fn shown_name(task: &Task, line: &[u8], at: usize) -> Vec<u8> {
         None => (word, ident(word)),
     };
     let object = ident.and_then(|ident| task.agent.objects.by_ident(ident));
-    let shown = object.and_then(|object| object.shown());
+    let shown = object.and_then(|object| task.shown(&object));
     let mut told = shown.map_or_else(|| b"(deleted)".to_vec(), |shown| shown.as_bytes().to_vec());
     told.extend_from_slice(&line[end..]);
     told

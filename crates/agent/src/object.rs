@@ -6,11 +6,12 @@
 
 use crate::content::Content;
 use crate::dentries::Dentries;
+use crate::runs::Run;
 use crate::watches::Watches;
-use crate::{elf, lock};
+use crate::{elf, junctions, lock};
 use mynah_cache::{Fit, Ident, Placeholder, Store, StoreError, Watched};
 use mynah_intercept::leases::has_writers;
-use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, MemDriver, Mount, Stat, Time, VPath};
+use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, MemDriver, Mount, NamespaceId, Stat, Time, VPath};
 use rustix::fs::{self, Mode, OFlags};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -37,8 +38,10 @@ pub(crate) struct Object {
     pub(crate) content: Mutex<Content>,
     /// Held by whoever moves content to or from the server: once for all who ask.
     pub(crate) moving: tokio::sync::Mutex<()>,
-    /// What a program that reads the directory has been shown.
-    pub(crate) listing: Mutex<Listing>,
+    /// What programs of each namespace that read the directory have been shown.
+    pub(crate) listings: Mutex<HashMap<NamespaceId, Listing>>,
+    /// The mounts through which namespaces other than that of `mount` first opened it.
+    elsewhere: Mutex<HashMap<NamespaceId, Arc<Mount>>>,
     /// When it was last opened, in opens of the run.
     opened: AtomicU64,
 }
@@ -79,10 +82,54 @@ pub(crate) struct Listed {
 }
 
 impl Object {
-    /// Its name in the program's namespace, as far as it has one.
-    pub(crate) fn shown(&self) -> Option<VPath> {
-        let remote = lock(&self.remote);
-        remote.linked.then(|| self.mount.shown(&remote.path)).flatten()
+    /// Its name in a run's namespace, as far as it has one there.
+    pub(crate) fn shown_in(&self, run: &Run) -> Option<VPath> {
+        self.is_linked().then(|| self.last_name_in(run)).flatten()
+    }
+
+    /// [`Object::shown_in`], or the name that it had before it was removed.
+    pub(crate) fn last_name_in(&self, run: &Run) -> Option<VPath> {
+        let path = self.driver_path();
+        if junctions::is_mount(&self.mount) {
+            return run.knows_directory(&path).then_some(path);
+        }
+        self.mount_in(run)?.shown(&path)
+    }
+
+    /// The mount of a run's namespace that it belongs to: the one through which programs there opened it, or else one that
+    /// shows it, as of a descriptor that came from another run.
+    pub(crate) fn mount_in(&self, run: &Run) -> Option<Arc<Mount>> {
+        if self.mount.namespace == run.id() {
+            return Some(Arc::clone(&self.mount));
+        }
+        if let Some(mount) = lock(&self.elsewhere).get(&run.id()) {
+            return Some(Arc::clone(mount));
+        }
+        let path = self.driver_path();
+        run.namespace.mount_of(self.mount.driver_id, &path, self.mount.shown(&path).as_ref())
+    }
+
+    /// A program opens it through this mount.
+    fn met_through(&self, mount: &Arc<Mount>) {
+        if mount.namespace != self.mount.namespace {
+            lock(&self.elsewhere).entry(mount.namespace).or_insert_with(|| Arc::clone(mount));
+        }
+    }
+
+    /// Whether a program of this namespace ever opened it.
+    pub(crate) fn is_known_in(&self, namespace: NamespaceId) -> bool {
+        self.mount.namespace == namespace || lock(&self.elsewhere).contains_key(&namespace)
+    }
+
+    /// No program of this namespace is left.
+    pub(crate) fn forget_namespace(&self, namespace: NamespaceId) {
+        lock(&self.elsewhere).remove(&namespace);
+        lock(&self.listings).remove(&namespace);
+    }
+
+    /// Whether its last known name still is one.
+    pub(crate) fn is_linked(&self) -> bool {
+        lock(&self.remote).linked
     }
 
     /// Its name at its driver.
@@ -260,6 +307,7 @@ impl Objects {
                     remote.stat.nlink = stat.nlink;
                     remote.path = path.clone();
                     drop(remote);
+                    object.met_through(mount);
                     object.opened.store(self.opens.fetch_add(1, Ordering::AcqRel), Ordering::Release);
                     tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
                     return Ok(object);
@@ -324,7 +372,8 @@ impl Objects {
             remote: Mutex::new(remote),
             content: Mutex::default(),
             moving: tokio::sync::Mutex::default(),
-            listing: Mutex::default(),
+            listings: Mutex::default(),
+            elsewhere: Mutex::default(),
             opened: AtomicU64::new(self.opens.fetch_add(1, Ordering::AcqRel)),
             placeholder,
         });

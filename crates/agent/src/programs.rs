@@ -3,7 +3,7 @@
 use crate::Agent;
 use crate::elf;
 use crate::object::{Object, store_error};
-use crate::tasks::Task;
+use crate::outcome::Call;
 use crate::trace::format::Answer as How;
 use mynah_cache::StoreError;
 use mynah_intercept::Notification;
@@ -115,7 +115,7 @@ impl Lending<'_> {
         };
         let file = self.path_to(file)?;
         let alias = store.alias(&file, &program.named)?;
-        let task = Task { agent: Arc::clone(self.agent), tid: self.notification.tid };
+        let task = Call { agent: self.agent, notification: self.notification }.task();
         let file = if task.reaches_cache() { alias } else { self.path_by_directory(&alias)? };
         let plan = ExecPlan {
             file: file.as_os_str().as_bytes().to_vec(),

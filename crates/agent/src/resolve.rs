@@ -7,6 +7,7 @@
 use crate::dentries::Moment;
 use crate::magic;
 use crate::object::Object;
+use crate::runs::Run;
 use crate::tasks::{Dir, Task};
 use crate::trace;
 use mynah_vfs::{Errno, Error, FileKind, Mount, NAME_MAX, PATH_MAX, Place, Stat, VPath};
@@ -61,8 +62,8 @@ impl Start {
         Start::at(VPath::root())
     }
 
-    fn of(object: Arc<Object>) -> Result<Start, Errno> {
-        let path = object.mount.shown(&object.driver_path()).ok_or(Errno::ENOENT)?;
+    fn of(object: Arc<Object>, run: &Run) -> Result<Start, Errno> {
+        let path = object.last_name_in(run).ok_or(Errno::ENOENT)?;
         Ok(Start { path, object: Some(object) })
     }
 }
@@ -164,7 +165,7 @@ impl Task {
                 let whole = [cwd.as_bytes(), if cwd.is_root() { b"" } else { b"/" }, path].concat();
                 self.begin_absolute(&whole, last, || Start::at(cwd))
             }
-            Dir::Hosted(object) => Start::of(object).map_or_else(Begin::Fail, Begin::Walk),
+            Dir::Hosted(object) => Start::of(object, &self.run).map_or_else(Begin::Fail, Begin::Walk),
             Dir::Nameless => Begin::Native,
         }
     }
@@ -181,10 +182,7 @@ impl Task {
         }
         // A directory of /proc may hold links and texts that name what is ours.
         let of_proc = stat.st_dev == self.agent.proc_dev && self.agent.retells_proc();
-        if is_plain(path)
-            && !of_proc
-            && !self.agent.above_mounts.contains(&ident)
-            && !links_on(&fd, path, last)
+        if is_plain(path) && !of_proc && !self.run.above_mounts.contains(&ident) && !links_on(&fd, path, last)
         {
             return Ok(Begin::Native);
         }
@@ -192,7 +190,7 @@ impl Task {
     }
 
     fn begin_absolute(&self, path: &[u8], last: Last, start: impl FnOnce() -> Start) -> Begin {
-        let namespace = &self.agent.namespace;
+        let namespace = &self.run.namespace;
         if is_plain(path) && !namespace.covers(path) {
             let magic = path.starts_with(b"/proc/") && self.agent.retells_proc();
             if !magic && !links_on(CWD, path, last) {
@@ -210,7 +208,7 @@ impl Task {
         let base = if dirfd == libc::AT_FDCWD { self.cwd() } else { self.dir_of_descriptor(dirfd)? };
         match base {
             Dir::Native(path) => Ok(Start::at(path)),
-            Dir::Hosted(object) => Start::of(object),
+            Dir::Hosted(object) => Start::of(object, &self.run),
             Dir::Nameless => Err(Errno::ENOENT),
         }
     }
@@ -237,8 +235,8 @@ impl Task {
     pub(crate) fn whole_spot(&self, reached: Reached) -> Spot {
         let (mount, path, must_be_dir) = match reached {
             Reached::Mounted(spot) => return spot,
-            Reached::Native(native) => (self.agent.namespace.native(), native.path, native.must_be_dir),
-            Reached::Virtual(path) => (&self.agent.junctions, path, true),
+            Reached::Native(native) => (self.run.namespace.native(), native.path, native.must_be_dir),
+            Reached::Virtual(path) => (&self.run.junctions, path, true),
         };
         Spot {
             mount: Arc::clone(mount),
@@ -253,7 +251,7 @@ impl Task {
     /// The name of an open object.
     pub(crate) fn spot_of(&self, object: &Object) -> Spot {
         Spot {
-            mount: Arc::clone(&object.mount),
+            mount: self.mount_of(object),
             path: object.driver_path(),
             stat: None,
             must_be_dir: false,
@@ -280,7 +278,7 @@ impl Task {
     ) -> Result<Reached, Error> {
         let start = if path.starts_with(b"/") { Start::root() } else { start };
         let ending = ending_of(path).ok_or(Errno::ENOENT)?;
-        let touched_mount = !matches!(self.agent.namespace.lookup(&start.path), Place::Native);
+        let touched_mount = !matches!(self.run.namespace.lookup(&start.path), Place::Native);
         let mut walk = Walk {
             task: self,
             root: start.path.clone(),
@@ -385,7 +383,7 @@ impl Walk<'_> {
         if self.rest.is_empty() {
             self.stat = Some(object.stat());
         }
-        let removed = object.shown().is_none();
+        let removed = !object.is_linked();
         if removed && self.rest.front().is_some_and(|component| component != b"..") {
             return Err(Errno::ENOENT);
         }
@@ -404,7 +402,7 @@ impl Walk<'_> {
                 continue;
             }
             let next = self.at.child(&component);
-            let place = self.task.agent.namespace.lookup(&next);
+            let place = self.task.run.namespace.lookup(&next);
             self.may_cross(&place)?;
             match place {
                 Place::Refused(errno) => return Err(errno.into()),
@@ -443,7 +441,7 @@ impl Walk<'_> {
         }
         let mut above = self.at.clone();
         above.pop();
-        self.may_cross(&self.task.agent.namespace.lookup(&above))?;
+        self.may_cross(&self.task.run.namespace.lookup(&above))?;
         self.arrive(above, None);
         Ok(())
     }
@@ -454,7 +452,7 @@ impl Walk<'_> {
             return Err(Errno::EXDEV);
         }
         let root = if self.is_scoped() { self.root.clone() } else { VPath::root() };
-        self.may_cross(&self.task.agent.namespace.lookup(&root))?;
+        self.may_cross(&self.task.run.namespace.lookup(&root))?;
         self.arrive(root, None);
         Ok(())
     }
@@ -465,7 +463,7 @@ impl Walk<'_> {
         if !self.limits.contains(ResolveFlags::NO_XDEV) {
             return Ok(());
         }
-        let same = match (self.task.agent.namespace.lookup(&self.at), to) {
+        let same = match (self.task.run.namespace.lookup(&self.at), to) {
             (Place::Mounted(here, _), Place::Mounted(there, _)) => Arc::ptr_eq(&here, there),
             (Place::Native, Place::Native) | (Place::ServiceRoot, Place::ServiceRoot) => true,
             _ => false,
@@ -511,7 +509,7 @@ impl Walk<'_> {
                     return Ok(None);
                 }
                 Err(rustix::io::Errno::INVAL) => {}
-                Err(_) if self.task.agent.namespace.lies_above_mounts(&next) => {}
+                Err(_) if self.task.run.namespace.lies_above_mounts(&next) => {}
                 Err(errno) if !self.is_last() || errno != rustix::io::Errno::NOENT => {
                     return self.stop_native(&next, errno).map(Some);
                 }
@@ -539,7 +537,9 @@ impl Walk<'_> {
         let follows = |used: usize| used < self.rest.len() || !matches!(self.last, Last::Keep | Last::Entry);
         match found {
             magic::Target::Object { object, used } if follows(used) => {
-                let Some(shown) = object.shown() else { return Ok(Some(Some(self.below_proc(next)))) };
+                let Some(shown) = self.task.shown(&object) else {
+                    return Ok(Some(Some(self.below_proc(next))));
+                };
                 self.jump(used, shown, Some(object.stat()))?;
                 self.touched_mount = true;
                 Ok(Some(None))
@@ -559,7 +559,7 @@ impl Walk<'_> {
 
     fn jump(&mut self, used: usize, to: VPath, stat: Option<Stat>) -> Result<(), Error> {
         self.may_jump()?;
-        self.may_cross(&self.task.agent.namespace.lookup(&to))?;
+        self.may_cross(&self.task.run.namespace.lookup(&to))?;
         self.rest.drain(..used);
         self.arrive(to, stat);
         Ok(())
@@ -597,7 +597,7 @@ impl Walk<'_> {
             Ok(stat) => stat,
             Err(error) if error.errno() == Errno::ENOENT => {
                 let may_be_absent = self.is_last() && self.ending == Ending::Name;
-                if !may_be_absent && !agent.namespace.lies_above_mounts(&next) {
+                if !may_be_absent && !self.task.run.namespace.lies_above_mounts(&next) {
                     return Err(error);
                 }
                 self.arrive(next, None);
@@ -649,7 +649,7 @@ impl Walk<'_> {
             if self.rest.len() > fence.left {
                 break;
             }
-            let out = match self.task.agent.namespace.lookup(&self.at) {
+            let out = match self.task.run.namespace.lookup(&self.at) {
                 Place::Mounted(mount, _) => !Arc::ptr_eq(&mount, &fence.mount),
                 _ => true,
             };
@@ -670,7 +670,7 @@ impl Walk<'_> {
     }
 
     fn finish(self) -> Result<Reached, Error> {
-        match self.task.agent.namespace.lookup(&self.at) {
+        match self.task.run.namespace.lookup(&self.at) {
             Place::Refused(errno) => Err(errno.into()),
             Place::ServiceRoot => Ok(Reached::Virtual(self.at)),
             Place::Native => Ok(self.finish_native()),
@@ -686,7 +686,7 @@ impl Walk<'_> {
     }
 
     fn finish_native(self) -> Reached {
-        let above = self.task.agent.namespace.lies_above_mounts(&self.at);
+        let above = self.task.run.namespace.lies_above_mounts(&self.at);
         if above && fs::statat(CWD, os(self.at.as_bytes()), AtFlags::SYMLINK_NOFOLLOW).is_err() {
             return Reached::Virtual(self.at);
         }

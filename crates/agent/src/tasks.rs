@@ -3,18 +3,19 @@
 //! Everything here is a memory of what the kernel says and can be forgotten at any time.
 
 use crate::object::Object;
+use crate::runs::Run;
 use crate::{Agent, lock, trace};
 use mynah_cache::Ident;
 use mynah_intercept::Tid;
 use mynah_intercept::pidfd::PidFd;
-use mynah_vfs::{Errno, VPath};
+use mynah_vfs::{Errno, Mount, VPath};
 use rustix::fs::{self, AtFlags, OFlags};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::read_link;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -46,14 +47,15 @@ pub(crate) struct Tasks {
     foreign: AtomicBool,
     /// Whether some program may have fewer rights than we.
     fewer_rights: AtomicBool,
-    /// The first program, which was launched with a parent-death signal; 0 once it has set one of its own.
-    launched: AtomicI32,
+    /// The first program of each run, which was launched with a parent-death signal, until it sets one of its own.
+    launched: Mutex<HashSet<i32>>,
     /// Tasks that have made themselves not dumpable, as far as they know.
     closed: Mutex<HashSet<i32>>,
 }
 
 struct Known {
     pidfd: Arc<PidFd>,
+    run: Option<Arc<Run>>,
     cwd: Option<(u64, Dir)>,
     foreign: Option<(u64, bool)>,
     /// Its process, once the trace has told of it.
@@ -88,18 +90,18 @@ impl Tasks {
         self.fewer_rights.load(Ordering::Acquire)
     }
 
-    /// The program that the run began with.
+    /// The program that a run began with.
     pub(crate) fn launched(&self, tid: Tid) {
-        self.launched.store(tid.0, Ordering::Release);
+        lock(&self.launched).insert(tid.0);
     }
 
     pub(crate) fn has_our_death_signal(&self, tid: Tid) -> bool {
-        self.launched.load(Ordering::Acquire) == tid.0
+        lock(&self.launched).contains(&tid.0)
     }
 
     pub(crate) fn sets_death_signal(&self, tid: Tid) {
         // Any other task's is its own already.
-        let _ = self.launched.compare_exchange(tid.0, 0, Ordering::AcqRel, Ordering::Acquire);
+        lock(&self.launched).remove(&tid.0);
     }
 
     pub(crate) fn note_dumpable(&self, tid: Tid, dumpable: bool) {
@@ -116,6 +118,12 @@ impl Tasks {
     }
 
     /// The task ends.
+    pub(crate) fn ended(&self, tid: Tid) {
+        lock(&self.launched).remove(&tid.0);
+        self.forget(tid);
+    }
+
+    /// Nothing that was remembered of the task need be true any more.
     pub(crate) fn forget(&self, tid: Tid) {
         lock(&self.closed).remove(&tid.0);
         lock(&self.known).remove(&tid.0);
@@ -156,6 +164,26 @@ impl Tasks {
         unsettled.is_empty()
     }
 
+    /// The run of a task, if it is known.
+    pub(crate) fn run(&self, tid: Tid) -> Option<Arc<Run>> {
+        let known = lock(&self.known);
+        let task = known.get(&tid.0).filter(|task| !task.pidfd.has_ended())?;
+        task.run.clone()
+    }
+
+    /// The task belongs to this run.
+    pub(crate) fn note_run(&self, tid: Tid, run: &Arc<Run>) {
+        // A task that is gone belongs nowhere.
+        let _ = self.with(tid, |known| known.run = Some(Arc::clone(run)));
+    }
+
+    /// The tasks that are known to belong to a run.
+    pub(crate) fn of_run(&self, run: &Arc<Run>) -> Vec<Arc<PidFd>> {
+        let known = lock(&self.known);
+        let of_it = |task: &&Known| task.run.as_ref().is_some_and(|one| Arc::ptr_eq(one, run));
+        known.values().filter(of_it).map(|task| Arc::clone(&task.pidfd)).collect()
+    }
+
     fn with<T>(&self, tid: Tid, look: impl FnOnce(&mut Known) -> T) -> std::io::Result<T> {
         let mut known = lock(&self.known);
         // A number that was given to another task since must not be taken for the old one.
@@ -169,7 +197,7 @@ impl Tasks {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
             std::collections::hash_map::Entry::Vacant(free) => {
                 let pidfd = Arc::new(PidFd::open_thread(tid)?);
-                free.insert(Known { pidfd, cwd: None, foreign: None, traced: None })
+                free.insert(Known { pidfd, run: None, cwd: None, foreign: None, traced: None })
             }
         };
         Ok(look(task))
@@ -180,10 +208,22 @@ impl Tasks {
 #[derive(Clone)]
 pub(crate) struct Task {
     pub(crate) agent: Arc<Agent>,
+    /// The run in whose namespace names are meant.
+    pub(crate) run: Arc<Run>,
     pub(crate) tid: Tid,
 }
 
 impl Task {
+    /// The name of an object in the task's namespace, as far as it has one.
+    pub(crate) fn shown(&self, object: &Object) -> Option<VPath> {
+        object.shown_in(&self.run)
+    }
+
+    /// The mount whose options count for what the task does with an object that it has open.
+    pub(crate) fn mount_of(&self, object: &Object) -> Arc<Mount> {
+        object.mount_in(&self.run).unwrap_or_else(|| Arc::clone(&object.mount))
+    }
+
     /// The path of one of the task's own files in `/proc`.
     pub(crate) fn proc(&self, entry: &str) -> String {
         format!("/proc/{}/{entry}", self.tid.0)
@@ -260,7 +300,7 @@ impl Task {
             return Dir::Nameless;
         }
         let Some(path) = VPath::normal(&text) else { return Dir::Nameless };
-        Dir::Native(self.agent.namespace.shown_as(&path).unwrap_or(path))
+        Dir::Native(self.run.namespace.shown_as(&path).unwrap_or(path))
     }
 
     /// The directory of the machine's own that a magic link of `/proc` leads to, by its name in the namespace: not one that
@@ -274,7 +314,7 @@ impl Task {
         let here = fs::statat(fs::CWD, OsStr::from_bytes(path.as_bytes()), AtFlags::SYMLINK_NOFOLLOW);
         // Where a mount shows the directory under another name, that name may mean nothing to the kernel.
         let same = here.is_ok_and(|here| (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino));
-        (same || self.agent.shows_local_mounts).then_some(path)
+        (same || self.run.renames_native).then_some(path)
     }
 
     /// The object that a magic link of `/proc` leads to.

@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::filter::{Program, Verdict};
 use crate::listener::Listener;
 use crate::pidfd::PidFd;
-use crate::{Abi, Call, Tid, sys};
+use crate::{Abi, Call, Tid, handover, sys};
 
 /// On which side of a fork one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,9 @@ pub struct Launch<'a> {
     pub argv: &'a [CString],
     /// Environment, as `NAME=value`.
     pub envp: &'a [CString],
-    /// The filter. It must allow read(2) and write(2) on pipes without a notification.
-    pub filter: &'a Program,
+    /// The filter. It must allow read(2) and write(2) on pipes without a notification. `None` below an agent that is told of
+    /// the program by [`handover`](crate::handover).
+    pub filter: Option<&'a Program>,
     /// Resource limits to set: what the program is to find where our own process has others.
     pub limits: &'a [(Resource, Rlimit)],
     /// Signals to leave ignored: those that were when our own process began. All others get their default action.
@@ -68,8 +69,8 @@ pub struct Launch<'a> {
 pub struct Launched {
     /// The child.
     pub pid: Tid,
-    /// Its filter's listener. No program inherits it: the child's own copy is close-on-exec.
-    pub listener: Arc<Listener>,
+    /// Its filter's listener, if it was given a filter. No program inherits it: the child's own copy is close-on-exec.
+    pub listener: Option<Arc<Listener>>,
     gate: Option<OwnedFd>,
     report: OwnedFd,
 }
@@ -101,7 +102,7 @@ impl Launched {
 /// Errors are those of fork, pipe, prctl, setrlimit and seccomp; EBUSY says that a filter with a listener is already in
 /// force, because we run under another supervisor.
 pub fn launch(launch: &Launch<'_>) -> io::Result<Launched> {
-    check_filter(launch.filter)?;
+    launch.filter.map(check_filter).transpose()?;
     let prepared = Prepared::new(launch);
     let (report, report_child) = pipe_with(PipeFlags::CLOEXEC)?;
     let (gate_child, gate) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -122,7 +123,7 @@ pub fn launch(launch: &Launch<'_>) -> io::Result<Launched> {
             return Err(error);
         }
     };
-    Ok(Launched { pid, listener: Arc::new(listener), gate: Some(gate), report })
+    Ok(Launched { pid, listener: listener.map(Arc::new), gate: Some(gate), report })
 }
 
 /// The child could not be told to go, nor tell of failures, if its pipes were subject to notification.
@@ -139,9 +140,10 @@ fn check_filter(filter: &Program) -> io::Result<()> {
     Ok(())
 }
 
-fn listener_of(pid: Tid, report: Option<Report>) -> io::Result<Listener> {
+fn listener_of(pid: Tid, report: Option<Report>) -> io::Result<Option<Listener>> {
     match report {
-        Some(Report { what: LISTENING, value }) => Listener::new(PidFd::open(pid)?.get_fd(value)?),
+        Some(Report { what: LISTENING, value }) => Listener::new(PidFd::open(pid)?.get_fd(value)?).map(Some),
+        Some(Report { what: READY, .. }) => Ok(None),
         Some(Report { value, .. }) => Err(io::Error::from_raw_os_error(value)),
         None => Err(io::Error::other("the child ended before it could install the filter")),
     }
@@ -157,6 +159,7 @@ struct Report {
 
 const LISTENING: i32 = 1;
 const FAILED: i32 = 2;
+const READY: i32 = 3;
 
 fn read_report(pipe: &OwnedFd) -> io::Result<Option<Report>> {
     let mut bytes = [0; 8];
@@ -173,7 +176,7 @@ fn read_report(pipe: &OwnedFd) -> io::Result<Option<Report>> {
 
 /// All that the child needs, made before the fork: the child allocates nothing.
 struct Prepared<'a> {
-    filter: &'a Program,
+    filter: Option<&'a Program>,
     /// What to try, in order.
     candidates: Vec<Candidate>,
     argv: Vec<*const libc::c_char>,
@@ -281,7 +284,10 @@ fn run_child(prepared: &Prepared<'_>, ends: ChildEnds) -> ! {
     not_ours.into_iter().for_each(sys::raw_close);
     let failure = match set_up(prepared) {
         Ok(listener) => {
-            send(report, LISTENING, listener);
+            match listener {
+                Some(number) => send(report, LISTENING, number),
+                None => send(report, READY, 0),
+            }
             if !pass_gate(gate) {
                 sys::exit_group(127);
             }
@@ -293,8 +299,8 @@ fn run_child(prepared: &Prepared<'_>, ends: ChildEnds) -> ! {
     sys::exit_group(127)
 }
 
-/// The listener's number, or an errno.
-fn set_up(prepared: &Prepared<'_>) -> Result<i32, i32> {
+/// The listener's number, if there is a filter, or an errno.
+fn set_up(prepared: &Prepared<'_>) -> Result<Option<i32>, i32> {
     sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)?;
     if sys::parent_process() != prepared.parent {
         return Err(libc::ESRCH);
@@ -307,7 +313,11 @@ fn set_up(prepared: &Prepared<'_>) -> Result<i32, i32> {
         setrlimit(*resource, *limit).map_err(rustix::io::Errno::raw_os_error)?;
     }
     sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)?;
-    install(prepared.filter)
+    if let Some(filter) = prepared.filter {
+        return install(filter).map(Some);
+    }
+    sys::prctl(handover::OPTION as i32, handover::Op::Launched as libc::c_ulong)?;
+    Ok(None)
 }
 
 /// Installs a filter and gives its listener's number, or an errno. System calls only.

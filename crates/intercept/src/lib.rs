@@ -4,6 +4,7 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`filter`] | a pure compiler from rows (number, verdict) to the seccomp filter, with its interpreter |
+//! | [`handover`] | the door between an agent and a Mynah that is started below it |
 //! | [`launch`] | starts a program under a filter and hands its [`Listener`](listener::Listener) to the caller |
 //! | [`listener`] | notifications received, answered, resumed; descriptors handed into the program |
 //! | [`memory`] | bytes and strings of a tracee |
@@ -26,6 +27,7 @@ pub mod auxv;
 mod call;
 pub mod elsewhere;
 pub mod filter;
+pub mod handover;
 pub mod launch;
 pub mod leases;
 pub mod listener;

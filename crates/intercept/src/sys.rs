@@ -213,6 +213,16 @@ pub(crate) fn prctl(option: i32, argument: libc::c_ulong) -> Result<(), i32> {
     }
 }
 
+/// The handover's prctl: the value, or minus an errno. An agent writes no more into `reply` than its length, which
+/// [`handover`](crate::handover) sees to.
+pub(crate) fn prctl_handover(option: u32, op: u64, request: &[u8], reply: &mut [u8]) -> i64 {
+    // SAFETY: the pointers come from slices that live as long as the call; no kernel knows the option and looks at them, and
+    // an agent reads the request's bytes only and writes the reply's only.
+    result(unsafe {
+        libc::syscall(libc::SYS_prctl, option, op, request.as_ptr(), request.len(), reply.as_mut_ptr())
+    })
+}
+
 /// The parent's process id, from the kernel.
 pub(crate) fn parent_process() -> i32 {
     // SAFETY: takes no arguments and cannot fail.

@@ -5,6 +5,7 @@
 mod machine;
 
 use machine::{Finding, Machine, Room};
+use mynah_intercept::handover;
 use serde_json::{Value, json};
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -116,12 +117,38 @@ impl fmt::Display for Report {
 
 /// Makes of what was seen what a user should know. Pure.
 fn judge(machine: &Machine) -> Report {
+    if let Some(version) = machine.around {
+        return inside(machine, version);
+    }
     let mut lines = mechanism(machine);
     lines.extend(not_used(machine));
     lines.extend(limits(machine));
     lines.push(cache(&machine.cache));
     lines.push(programs(&machine.cache));
     Report { machine: machine.system.clone(), uses: uses(machine), lines }
+}
+
+/// Below another Mynah its agent does all the work, with what it has.
+fn inside(machine: &Machine, version: i64) -> Report {
+    let around = Finding {
+        ok: version == handover::VERSION,
+        detail: format!(
+            "this is inside another mynah run, whose agent speaks version {version} of the handover"
+        ),
+    };
+    let around = line("mynah run around", Weight::Needed, &around, || {
+        format!(
+            "This mynah speaks version {} of the handover: use the one that runs around it.",
+            handover::VERSION
+        )
+    });
+    let as_around = |what| (what, "as the mynah run around has it".to_owned());
+    let uses = vec![
+        ("interception", "the agent of the mynah run around".to_owned()),
+        as_around("remote files"),
+        as_around("consistency"),
+    ];
+    Report { machine: machine.system.clone(), lines: vec![around], uses }
 }
 
 fn mechanism(machine: &Machine) -> Vec<Line> {
@@ -298,6 +325,7 @@ mod tests {
     fn good_machine() -> Machine {
         Machine {
             system: "Linux 6.18 (x86_64)".to_owned(),
+            around: None,
             seccomp_listener: yes(),
             addfd_send: yes(),
             wait_killable: yes(),
@@ -365,6 +393,15 @@ mod tests {
         let nowhere = judge(&with(None));
         assert!(nowhere.can_run());
         assert!(nowhere.to_string().contains("no!  remote programs"), "{nowhere}");
+    }
+
+    #[test]
+    fn inside_another_run_only_its_version_counts() {
+        let with =
+            |version| judge(&Machine { around: Some(version), seccomp_listener: no(), ..good_machine() });
+        assert!(with(handover::VERSION).can_run());
+        let other = with(handover::VERSION + 1);
+        assert!(!other.can_run() && other.to_string().contains("use the one that runs around it"), "{other}");
     }
 
     #[test]

@@ -18,5 +18,5 @@ pub use driver::{Capabilities, Driver, Entry, File, Op, OpenHow, Opened, RenameH
 pub use errno::Errno;
 pub use error::{Error, Result, Retry};
 pub use mem::MemDriver;
-pub use namespace::{Connector, DriverId, Mount, MountPoint, Namespace, Place};
+pub use namespace::{Connector, DriverId, Mount, MountPoint, Namespace, NamespaceId, Place};
 pub use path::{NAME_MAX, NameError, PATH_MAX, VPath, check_name};

@@ -91,6 +91,25 @@ pub struct MountOptions {
     pub symlinks: Symlinks,
 }
 
+impl MountOptions {
+    /// These options for a mount that shows another one, which was given `around`: what that one keeps from being done
+    /// stays so. Links of the machine's own tree (`native`) lead wherever they lead, whatever is said.
+    #[must_use]
+    pub fn narrowed_by(&self, around: &MountOptions, native: bool) -> MountOptions {
+        let leave = self.symlinks == Symlinks::All && (native || around.symlinks == Symlinks::All);
+        MountOptions {
+            read_only: self.read_only || around.read_only,
+            deny: self.deny || around.deny,
+            hide: self.hide || around.hide,
+            noexec: self.noexec || around.noexec,
+            timeout: self.timeout.or(around.timeout),
+            blksize: self.blksize.or(around.blksize),
+            consistency: around.consistency,
+            symlinks: if leave { Symlinks::All } else { Symlinks::Beneath },
+        }
+    }
+}
+
 /// The longest time that an option can set. Whoever wants to wait for ever will not notice the difference, and sums of
 /// moments cannot overflow.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -107,6 +126,8 @@ pub struct MountOption {
     /// What it does, in a few words.
     pub help: &'static str,
     setter: Setter,
+    /// Its value as a user would write it (empty for a flag); `None` where it says what is so without it.
+    written: fn(&MountOptions) -> Option<String>,
 }
 
 #[derive(Debug)]
@@ -125,21 +146,25 @@ pub static OPTIONS: &[MountOption] = &[
         name: "ro",
         help: "changes fail with EROFS",
         setter: Setter::Flag(|options| options.read_only = true),
+        written: |options| flag(options.read_only),
     },
     MountOption {
         name: "deny",
         help: "every use fails with EACCES; the target is -",
         setter: Setter::Flag(|options| options.deny = true),
+        written: |options| flag(options.deny),
     },
     MountOption {
         name: "hide",
         help: "the name and all below it are absent; the target is -",
         setter: Setter::Flag(|options| options.hide = true),
+        written: |options| flag(options.hide),
     },
     MountOption {
         name: "noexec",
         help: "nothing there can be executed",
         setter: Setter::Flag(|options| options.noexec = true),
+        written: |options| flag(options.noexec),
     },
     MountOption {
         name: "timeout",
@@ -148,6 +173,7 @@ pub static OPTIONS: &[MountOption] = &[
             form: "30, 30s, 5m, 500ms or 1h, at most 24h",
             set: |options, value| parse_timeout(value).map(|time| options.timeout = Some(time)),
         },
+        written: |options| options.timeout.map(|time| format!("{}ms", time.as_millis())),
     },
     MountOption {
         name: "blksize",
@@ -156,6 +182,7 @@ pub static OPTIONS: &[MountOption] = &[
             form: "bytes, a power of two from 512 to 16777216",
             set: |options, value| parse_blksize(value).map(|size| options.blksize = Some(size)),
         },
+        written: |options| options.blksize.map(|size| size.to_string()),
     },
     MountOption {
         name: "consistency",
@@ -171,6 +198,7 @@ pub static OPTIONS: &[MountOption] = &[
                 Some(())
             },
         },
+        written: |options| (options.consistency == Consistency::Strict).then(|| "strict".to_owned()),
     },
     MountOption {
         name: "symlinks",
@@ -186,8 +214,13 @@ pub static OPTIONS: &[MountOption] = &[
                 Some(())
             },
         },
+        written: |options| (options.symlinks == Symlinks::All).then(|| "all".to_owned()),
     },
 ];
+
+fn flag(set: bool) -> Option<String> {
+    set.then(String::new)
+}
 
 impl MountOption {
     /// What can stand after `name=`; `None` for an option without a value.
@@ -205,6 +238,48 @@ impl fmt::Display for MountOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.name, if self.form().is_some() { "=" } else { "" })
     }
+}
+
+/// As a user writes them: `ro,timeout=500ms`; nothing if all is as without them.
+impl fmt::Display for MountOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = OPTIONS.iter().filter_map(|row| Some((row, (row.written)(self)?)));
+        for (number, (row, value)) in written.enumerate() {
+            write!(f, "{}{row}{value}", if number > 0 { "," } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of a mount file that says the same.
+impl fmt::Display for MountSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_path(f, &self.prefix)?;
+        f.write_str(" ")?;
+        match &self.target {
+            Target::None => f.write_str("-")?,
+            Target::Path(path) => write_path(f, path)?,
+            Target::Url(url) => write_escaped(f, url.to_string().as_bytes(), b":%-+_.~/?@&;![]()*'$")?,
+        }
+        write!(f, " {}", self.options)
+    }
+}
+
+fn write_path(f: &mut fmt::Formatter<'_>, path: &[u8]) -> fmt::Result {
+    // A path that is `-` alone would mean nothing, and with a colon it may look like a URL.
+    write_escaped(f, path, if path == b"-" { b"" } else { b"/._-" })
+}
+
+/// Letters, digits and `plain` as they are, all else by number.
+fn write_escaped(f: &mut fmt::Formatter<'_>, text: &[u8], plain: &[u8]) -> fmt::Result {
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            write!(f, "{}", char::from(byte))?;
+        } else {
+            write!(f, "\\{byte:03o}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Text that is no mount.
@@ -773,6 +848,30 @@ mod tests {
         let Target::Url(url) = url("chirp", "h:1", b"/a b%\xff") else { unreachable!() };
         assert_eq!(url.to_string(), "chirp://h:1/a%20b%25%FF");
         assert_eq!(Url::parse(url.to_string().as_bytes()), Some(Ok(url)));
+    }
+
+    #[test]
+    fn mounts_are_shown_as_they_can_be_read() {
+        for text in [
+            br"/data chirp://h:1/a%20b/\043c\,d ro,noexec,timeout=1500ms,blksize=512,symlinks=all".as_slice(),
+            br"/a\ \# /b\,c\\ consistency=strict",
+            b"/\xff\xfe chirp\\://x",
+            br"x \-",
+            b"/s - hide",
+            b"/s - deny",
+        ] {
+            let read = parse_file(text, |_| Ok(())).unwrap();
+            let shown: String = read.iter().map(|spec| format!("{spec}\n")).collect();
+            assert_eq!(parse_file(shown.as_bytes(), |_| Ok(())).as_ref(), Ok(&read), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_mount_that_shows_another_can_do_no_more() {
+        let around = MountOptions { read_only: true, noexec: true, blksize: Some(512), ..Default::default() };
+        let asked = MountOptions { symlinks: Symlinks::All, ..Default::default() };
+        assert_eq!(asked.narrowed_by(&around, false), around);
+        assert_eq!(asked.narrowed_by(&around, true), MountOptions { symlinks: Symlinks::All, ..around });
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Task {
 
     /// The same for an open object: through its open file if it has one, which needs no name.
     async fn set_attrs_of(&self, object: &Arc<Object>, attrs: SetAttrs) -> Result<(), Error> {
-        if object.mount.options.read_only {
+        let mount = self.mount_of(object);
+        if mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
         let agent = &self.agent;
@@ -56,19 +57,19 @@ impl Task {
         let writer = crate::lock(&object.content).writer.clone();
         let path = object.driver_path();
         let stat = if let Some(file) = writer {
-            agent.ask(&object.mount, file.set_attrs(attrs)).await?;
-            agent.ask(&object.mount, file.stat()).await?
+            agent.ask(&mount, file.set_attrs(attrs)).await?;
+            agent.ask(&mount, file.stat()).await?
         } else {
-            if object.shown().is_none() {
+            if !object.is_linked() {
                 return Err(Error::new(Errno::ESTALE, format!("{path} has no name at the server any more")));
             }
-            agent.ask(&object.mount, object.mount.driver.set_attrs(&path, attrs)).await?;
-            agent.ask(&object.mount, object.mount.driver.lstat(&path)).await?
+            agent.ask(&mount, mount.driver.set_attrs(&path, attrs)).await?;
+            agent.ask(&mount, mount.driver.lstat(&path)).await?
         };
-        agent.dentries.forget(object.mount.driver_id, &path);
+        agent.dentries.forget(mount.driver_id, &path);
         object.follow(&agent.objects, &stat, attrs)?;
-        if object.shown().is_some() {
-            self.tell_attrs(object.mount.driver_id, &path, attrs);
+        if object.is_linked() {
+            self.tell_attrs(mount.driver_id, &path, attrs);
         }
         Ok(())
     }
@@ -354,23 +355,6 @@ fn xattr_name(call: Call<'_>) -> Result<Vec<u8>, Errno> {
     }
 }
 
-/// What an xattr call acts on.
-trait Place: Send {
-    fn place(&self) -> (Arc<mynah_vfs::Mount>, VPath);
-}
-
-impl Place for Spot {
-    fn place(&self) -> (Arc<mynah_vfs::Mount>, VPath) {
-        (Arc::clone(&self.mount), self.path.clone())
-    }
-}
-
-impl Place for Arc<Object> {
-    fn place(&self) -> (Arc<mynah_vfs::Mount>, VPath) {
-        (Arc::clone(&self.mount), self.driver_path())
-    }
-}
-
 /// Runs an xattr operation on the object that the call's path or descriptor means.
 fn on_xattr<F, Fut>(call: Call<'_>, by_descriptor: ByDescriptor, then: F) -> Outcome
 where
@@ -380,13 +364,12 @@ where
     if by_descriptor == ByDescriptor::No {
         return on_path(call, xattr_path(call), move |task, spot| async move {
             task.stat_at(&spot).await?;
-            let (mount, path) = spot.place();
-            then(task, mount, path).await
+            then(task, spot.mount, spot.path).await
         });
     }
     let task = call.task();
     let Some((object, _)) = task.opened(call.int(0)) else { return Outcome::Resume };
-    let (mount, path) = object.place();
+    let (mount, path) = (task.mount_of(&object), object.driver_path());
     Outcome::wait(async move { then(task, mount, path).await.into() })
 }
 

@@ -26,7 +26,7 @@ pub(super) fn chdir(call: Call<'_>) -> Outcome {
 /// A program that stands in a directory that was removed may go to where it is, and nowhere below.
 fn stays_in_removed(call: Call<'_>) -> bool {
     call.path(0).as_deref() == Some(b".")
-        && matches!(call.task().cwd(), Dir::Hosted(object) if object.shown().is_none())
+        && matches!(call.task().cwd(), Dir::Hosted(object) if !object.is_linked())
 }
 
 /// fchdir(2): the kernel's alone, but what was remembered of the old directory is void.
@@ -44,15 +44,16 @@ pub(super) fn chroot(call: Call<'_>) -> Outcome {
 
 /// getcwd(2): the kernel would tell the placeholder's name.
 pub(super) fn getcwd(call: Call<'_>) -> Outcome {
-    if call.agent.objects.is_empty() && !call.agent.shows_local_mounts {
+    let task = call.task();
+    if call.agent.objects.is_empty() && !task.run.renames_native {
         return Outcome::Resume;
     }
-    let shown = match call.task().cwd() {
-        Dir::Hosted(object) => match object.shown() {
+    let shown = match task.cwd() {
+        Dir::Hosted(object) => match task.shown(&object) {
             Some(shown) => shown,
             None => return Outcome::Errno(Errno::ENOENT),
         },
-        Dir::Native(path) if call.agent.namespace.covers(path.as_bytes()) => path,
+        Dir::Native(path) if task.run.namespace.covers(path.as_bytes()) => path,
         Dir::Native(_) | Dir::Nameless => return Outcome::Resume,
     };
     let mut bytes = shown.as_bytes().to_vec();

@@ -68,17 +68,20 @@ async fn read_hosted(
     encode: Encode,
 ) -> Result<Vec<u8>, Error> {
     let position = fs::seek(fd, SeekFrom::Current(0)).map_err(os)?;
-    if object.shown().is_none() {
+    if !object.is_linked() {
         // A directory that was removed while open reads as ended, or not at all (readdir(3), getdents(2)).
         return Err(Errno::ENOENT.into());
     }
-    if position == 0 || lock(&object.listing).last == 0 {
+    let reader = task.run.id();
+    let is_new = !lock(&object.listings).contains_key(&reader);
+    if position == 0 || is_new {
         refresh(task, object).await?;
     }
     let mut bytes = Vec::new();
     let mut at = position;
     {
-        let listing = lock(&object.listing);
+        let mut listings = lock(&object.listings);
+        let listing = listings.entry(reader).or_default();
         let dots = [(DOT, b".".as_slice(), object.file_id().0), (DOT_DOT, b"..".as_slice(), listing.parent)];
         let dots =
             dots.into_iter().map(|(position, name, ino)| (position, name, ino, Some(FileKind::Directory)));
@@ -107,7 +110,7 @@ async fn refresh(task: &Task, object: &Arc<Object>) -> Result<(), Error> {
     let agent = &task.agent;
     let asked = agent.dentries.moment();
     let entries = agent.ask(&object.mount, object.mount.driver.list(&path)).await?;
-    let points = object.shown().map_or_else(Vec::new, |shown| agent.namespace.mount_points(&shown));
+    let points = task.shown(object).map_or_else(Vec::new, |shown| task.run.namespace.mount_points(&shown));
     let mut now: HashMap<Vec<u8>, (u64, Option<FileKind>)> = HashMap::with_capacity(entries.len());
     let mut order = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -126,7 +129,8 @@ async fn refresh(task: &Task, object: &Arc<Object>) -> Result<(), Error> {
         }
     }
     let parent = parent_inode(task, object).await?;
-    let mut listing = lock(&object.listing);
+    let mut listings = lock(&object.listings);
+    let listing = listings.entry(task.run.id()).or_default();
     listing.parent = parent;
     listing.update(now, order);
     Ok(())
@@ -134,7 +138,9 @@ async fn refresh(task: &Task, object: &Arc<Object>) -> Result<(), Error> {
 
 /// The inode that stat shows for `..`.
 async fn parent_inode(task: &Task, object: &Object) -> Result<u64, Error> {
-    let Some(above) = object.shown().and_then(|shown| shown.parent()) else { return Ok(object.file_id().0) };
+    let Some(above) = task.shown(object).and_then(|shown| shown.parent()) else {
+        return Ok(object.file_id().0);
+    };
     let start = task.native_start(libc::AT_FDCWD, b"/")?;
     let reached = task.walk(start, above.as_bytes(), Last::Follow).await?;
     Ok(task.stat_at(&task.whole_spot(reached)).await?.id.0)
@@ -164,11 +170,11 @@ impl Listing {
 fn read_native(task: &Task, number: i32, room: usize, encode: Encode) -> Option<Result<Vec<u8>, Errno>> {
     let fd = task.descriptor(number).ok()?;
     let stat = fs::fstat(&fd).ok()?;
-    if !task.agent.above_mounts.contains(&Ident { dev: stat.st_dev, ino: stat.st_ino }) {
+    if !task.run.above_mounts.contains(&Ident { dev: stat.st_dev, ino: stat.st_ino }) {
         return None;
     }
     let crate::tasks::Dir::Native(path) = task.dir_of_descriptor(number).ok()? else { return None };
-    let points = task.agent.namespace.mount_points(&path);
+    let points = task.run.namespace.mount_points(&path);
     if points.is_empty() {
         return None;
     }

@@ -297,11 +297,14 @@ fn run_descriptor(call: Call<'_>) -> Outcome {
     Outcome::wait(async move {
         let ran = async {
             let stat = object.stat();
-            if stat.kind != FileKind::Regular || object.mount.options.noexec || stat.mode & 0o111 == 0 {
+            if stat.kind != FileKind::Regular
+                || task.mount_of(&object).options.noexec
+                || stat.mode & 0o111 == 0
+            {
                 return Err(Errno::EACCES.into());
             }
             let named = object.driver_path().name().unwrap_or(b"program").to_vec();
-            let ready = match (object.shown().is_some(), object.is_whole()) {
+            let ready = match (object.is_linked(), object.is_whole()) {
                 (true, true) => task.ready_object(object)?,
                 // O_PATH asks for no content.
                 (true, false) => task.make_ready(&task.spot_of(&object)).await?,

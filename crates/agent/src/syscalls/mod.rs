@@ -7,6 +7,7 @@ mod descriptors;
 mod directories;
 mod exec;
 mod fifo;
+mod handover;
 pub(crate) mod i386;
 mod ids;
 mod memory;

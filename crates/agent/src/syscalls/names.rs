@@ -156,10 +156,7 @@ impl Spot {
     /// EBUSY for a mount point or what lies above one; EROFS where nothing may be changed, if there is something.
     async fn may_be_taken_away(&self, task: &Task) -> Result<(), Error> {
         let busy = self.is_mount_point()
-            || self
-                .mount
-                .shown(&self.path)
-                .is_some_and(|shown| task.agent.namespace.lies_above_mounts(&shown));
+            || self.mount.shown(&self.path).is_some_and(|shown| task.run.namespace.lies_above_mounts(&shown));
         if busy {
             return Err(Errno::EBUSY.into());
         }
@@ -315,7 +312,7 @@ fn nameless_behind(call: Call<'_>, old: PathArg) -> Option<Arc<Object>> {
     let components: Vec<Vec<u8>> = below.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
     match magic::target(&call.task(), &components) {
         magic::Target::Object { object, used } if used == components.len() => {
-            object.shown().is_none().then_some(object)
+            (!object.is_linked()).then_some(object)
         }
         _ => None,
     }
@@ -346,7 +343,7 @@ fn add_name_of(call: Call<'_>, object: Arc<Object>) -> Outcome {
                 return Err(Errno::EXDEV.into());
             }
             new.may_be_made(&task).await?;
-            if object.shown().is_none() {
+            if !object.is_linked() {
                 return task.name_nameless(&object, &new).await;
             }
             let old = object.driver_path();
@@ -441,25 +438,26 @@ impl Task {
 /// A link of `/proc` that leads to a placeholder, or to a directory that a mount shows, tells the name that the program
 /// knows.
 fn magic_link(task: &Task, path: &[u8], to: UserPtr, room: i32) -> Option<Outcome> {
-    if !path.starts_with(b"/proc/") || (task.agent.objects.is_empty() && !task.agent.shows_local_mounts) {
+    if !path.starts_with(b"/proc/") || (task.agent.objects.is_empty() && !task.run.renames_native) {
         return None;
     }
     let components: Vec<Vec<u8>> =
         path.split(|&b| b == b'/').filter(|c| !c.is_empty()).skip(1).map(<[u8]>::to_vec).collect();
     let text = match magic::target(task, &components) {
-        magic::Target::Object { object, used } if used == components.len() => object_name(&object)?,
+        magic::Target::Object { object, used } if used == components.len() => object_name(task, &object)?,
         _ => magic::local_name(task, &components)?,
     };
     Some(fill_text(text, to, room).into())
 }
 
 /// What a link to an object says: its name, or the last one that it had.
-fn object_name(object: &Object) -> Option<Vec<u8>> {
-    if let Some(shown) = object.shown() {
-        return Some(shown.as_bytes().to_vec());
+fn object_name(task: &Task, object: &Object) -> Option<Vec<u8>> {
+    // One of another run that this one cannot name shows the name that it has there, as the kernel does for other mounts.
+    let name = object.last_name_in(&task.run).or_else(|| object.mount.shown(&object.driver_path()))?;
+    if object.is_linked() {
+        return Some(name.as_bytes().to_vec());
     }
-    let gone = object.mount.shown(&object.driver_path())?;
-    Some([gone.as_bytes(), b" (deleted)"].concat())
+    Some([name.as_bytes(), b" (deleted)"].concat())
 }
 
 /// readlinkat(fd, ""): of a link that was opened with O_PATH.

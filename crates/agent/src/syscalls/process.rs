@@ -1,10 +1,12 @@
 //! Ends and beginnings of tasks.
 
+use super::handover;
 use crate::identity::View;
 use crate::lock;
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::tasks::{Task, is_writable};
+use mynah_intercept::handover::OPTION;
 use mynah_vfs::Errno;
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use std::sync::Arc;
 /// sees it end.
 pub(super) fn exit(call: Call<'_>) -> Outcome {
     let task = call.task();
-    call.agent.tasks.forget(call.tid());
+    call.agent.tasks.ended(call.tid());
     if !call.agent.objects.any_written_to() {
         return Outcome::Resume;
     }
@@ -82,7 +84,7 @@ fn asks_for_user_namespace(call: Call<'_>) -> bool {
     call.agent.identity.shows(View::User) && call.bits(0) & libc::CLONE_NEWUSER as u32 != 0
 }
 
-/// prctl(2), for four of its options.
+/// prctl(2), for four of its options, and one that is Mynah's own.
 pub(super) fn prctl(call: Call<'_>) -> Outcome {
     let tasks = &call.agent.tasks;
     match call.int(0) {
@@ -94,6 +96,7 @@ pub(super) fn prctl(call: Call<'_>) -> Outcome {
             tasks.sets_death_signal(call.tid());
             Outcome::Resume
         }
+        option if option as u32 == OPTION => handover::answer(call),
         libc::PR_SET_DUMPABLE if !call.agent.reads_any_memory => set_dumpable(call),
         libc::PR_GET_DUMPABLE if tasks.says_not_dumpable(call.tid()) => Outcome::Value(0),
         _ => Outcome::Resume,

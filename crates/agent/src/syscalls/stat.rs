@@ -283,19 +283,19 @@ fn of_descriptor(call: Call<'_>, form: Form, to: UserPtr) -> Outcome {
         },
     };
     // What others may have changed since it was opened, through names that are not known here, is asked for.
-    if object.shown().is_none() || (stat.kind != FileKind::Directory && stat.nlink <= 1) {
-        return fill(&task, &object.mount, &object.driver_path(), &stat, form, to);
+    if !object.is_linked() || (stat.kind != FileKind::Directory && stat.nlink <= 1) {
+        return fill(&task, &task.mount_of(&object), &object.driver_path(), &stat, form, to);
     }
     Outcome::wait(async move {
-        let path = object.driver_path();
-        let now = match task.agent.lstat_believed(&object.mount, &path, true).await {
+        let (mount, path) = (task.mount_of(&object), object.driver_path());
+        let now = match task.agent.lstat_believed(&mount, &path, true).await {
             Ok(mut now) if now.id == object.file_id() => {
                 object.overlay(&mut now);
                 now
             }
             _ => stat,
         };
-        fill(&task, &object.mount, &path, &now, form, to)
+        fill(&task, &mount, &path, &now, form, to)
     })
 }
 
@@ -345,9 +345,9 @@ pub(super) fn fstatfs(call: Call<'_>) -> Outcome {
     let to = call.pointer(1);
     let Some((object, _)) = task.hosted(call.int(0)) else { return Outcome::Resume };
     Outcome::wait(async move {
-        let path = object.driver_path();
-        let figures = task.agent.ask(&object.mount, object.mount.driver.statfs(&path)).await;
-        figures.map(|figures| fill_statfs(&object.mount, &figures, to)).into()
+        let (mount, path) = (task.mount_of(&object), object.driver_path());
+        let figures = task.agent.ask(&mount, mount.driver.statfs(&path)).await;
+        figures.map(|figures| fill_statfs(&mount, &figures, to)).into()
     })
 }
 
@@ -387,7 +387,7 @@ fn may_descriptor(call: Call<'_>) -> Outcome {
     let bits = call.bits(2);
     let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
     Outcome::wait(async move {
-        let allowed = task.allows(&object.mount, &object.driver_path(), &object.stat(), bits).await;
+        let allowed = task.allows(&task.mount_of(&object), &object.driver_path(), &object.stat(), bits).await;
         allowed.map(|()| Outcome::DONE).into()
     })
 }

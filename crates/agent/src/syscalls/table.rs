@@ -78,7 +78,7 @@ const SHARED_FILE_MAPPING: Rule = notify_when(&[
 const NEW_NAMESPACE: Rule =
     notify_when(&[Test::AnyBits { arg: 0, bits: (libc::CLONE_NEWNS | libc::CLONE_NEWUSER) as u32 }]);
 /// The parent-death signal, which the first program has from us, and the dumpable attribute, without which an agent that is
-/// not root could not read a program's memory.
+/// not root could not read a program's memory. And what a Mynah asks that finds itself below another.
 const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
     arg: 0,
     values: &[
@@ -86,6 +86,7 @@ const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
         libc::PR_GET_PDEATHSIG as u32,
         libc::PR_SET_DUMPABLE as u32,
         libc::PR_GET_DUMPABLE as u32,
+        mynah_intercept::handover::OPTION,
     ],
 }]);
 /// Notices of changes by signals (dnotify), which nobody sends for a directory of a server.

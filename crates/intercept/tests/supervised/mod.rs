@@ -156,7 +156,7 @@ pub fn run_watched<S: AsRef<OsStr>>(
         program: &argv[0],
         argv: &argv,
         envp: &envp,
-        filter: &filter,
+        filter: Some(&filter),
         limits: &[],
         ignored: &[],
         blocked: &[],
@@ -164,7 +164,7 @@ pub fn run_watched<S: AsRef<OsStr>>(
     .unwrap();
     let pid = launched.pid;
     launched.go().unwrap();
-    let listener = Arc::clone(&launched.listener);
+    let listener = launched.listener.clone().expect("a filter's listener");
     let server = thread::spawn({
         let listener = Arc::clone(&listener);
         move || serve(&listener, handler)

@@ -1,6 +1,7 @@
 //! Looking at this machine.
 
 use crate::places;
+use mynah_intercept::handover;
 use mynah_intercept::probe::{self, Probe};
 use rustix::fs::Access;
 use rustix::process::Resource;
@@ -42,6 +43,8 @@ pub(super) struct Room {
 pub(super) struct Machine {
     /// Kernel, its release and the processor.
     pub(super) system: String,
+    /// The version of the handover that the agent of a `mynah run` around us speaks.
+    pub(super) around: Option<i64>,
     pub(super) seccomp_listener: Finding,
     pub(super) addfd_send: Finding,
     pub(super) wait_killable: Finding,
@@ -62,6 +65,7 @@ impl Machine {
         let limit = rustix::process::getrlimit(Resource::Nofile);
         Machine {
             system: system(),
+            around: handover::agent_version(),
             seccomp_listener: probe::seccomp_listener().into(),
             addfd_send: probe::addfd_send().into(),
             wait_killable: probe::wait_killable().into(),

@@ -1,5 +1,6 @@
-//! The process that is the agent.
+//! The process that is the agent, or hands over to the one that is there.
 
+use super::around::Around;
 use super::control::{Control, Message};
 use super::plan::Plan;
 use super::signals::{self, Inherited, Signals};
@@ -9,6 +10,8 @@ use crate::cli::SUMMARY_ROWS;
 use crate::{MYNAH_FAILED, complain, logging};
 use mynah_agent::{Agent, Config, Tracer};
 use mynah_cache::Store;
+use mynah_intercept::Tid;
+use mynah_intercept::filter::Program;
 use mynah_intercept::launch::{Launch, Launched, launch};
 use mynah_intercept::pidfd::PidFd;
 use mynah_intercept::subreaper::{self, ChildState, Exit};
@@ -72,12 +75,16 @@ pub(super) fn leave_standard_streams() -> io::Result<()> {
 
 /// A program under way.
 struct Hosting {
-    agent: Arc<Agent>,
-    tracer: Option<Arc<Tracer>>,
+    answerer: Answerer,
     program: Launched,
     name: String,
-    runtime: Runtime,
     signals: Signals,
+}
+
+/// Who answers the program's calls.
+enum Answerer {
+    Own { agent: Arc<Agent>, runtime: Runtime, tracer: Option<Arc<Tracer>> },
+    Around(Around),
 }
 
 impl Hosting {
@@ -85,26 +92,23 @@ impl Hosting {
         end_with_panics();
         subreaper::become_subreaper()?;
         let signals = Signals::new()?;
+        let name = plan.program.to_string_lossy().into_owned();
+        if let Some(around) = plan.around {
+            around.keep()?;
+            let program = start_program(plan, inherited, None, &[])?;
+            logging::start(plan.log.as_deref(), plan.log_file.as_deref())?;
+            tracing::info!(
+                "inside another mynah run: the cache, unknown system calls and the agent's log are as that one has them"
+            );
+            return Ok(Hosting { answerer: Answerer::Around(around), program, name, signals });
+        }
         let tracer = plan.tracer()?;
         let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
         let namespace = plan.namespace(&store, tracer.as_ref())?;
         let limits = raise_own_limits();
         let filter = mynah_agent::syscalls::filter(&plan.shown.identity)?;
-        let program = launch(&Launch {
-            program: &plan.program,
-            argv: &plan.argv,
-            envp: &plan.environment,
-            filter: &filter,
-            limits: &limits,
-            ignored: &inherited.ignored,
-            blocked: &inherited.blocked,
-        })
-        .map_err(|error| cannot_start(&error))?;
-        // The program stays in the foreground with the watcher; what kills that whole group is not to kill us as well.
-        setpgid(None, None)?;
-        // Files of the machine's own that the agent makes for the program get the program's own mask.
-        rustix::process::umask(Mode::empty());
-        leave_standard_streams()?;
+        let program = start_program(plan, inherited, Some(&filter), &limits)?;
+        let listener = program.listener.clone().ok_or("the program has no listener")?;
         logging::start(plan.log.as_deref(), plan.log_file.as_deref())?;
         let runtime = runtime()?;
         let config = Config {
@@ -115,17 +119,14 @@ impl Hosting {
             tracer: tracer.clone(),
             identity: plan.shown.identity.clone(),
         };
-        let agent = Agent::new(config, Arc::clone(&program.listener), runtime.handle())?;
+        let agent = Agent::new(config, listener, runtime.handle())?;
         agent.program_launched(program.pid);
-        let name = plan.program.to_string_lossy().into_owned();
-        Ok(Hosting { agent, tracer, program, name, runtime, signals })
+        Ok(Hosting { answerer: Answerer::Own { agent, runtime, tracer }, program, name, signals })
     }
 
     /// Answers the program's calls until it has ended, then ends what it left, and carries home what it wrote.
     fn see_through(mut self, plan: &Plan, control: &Control) -> (u8, bool) {
-        let agent = Arc::clone(&self.agent);
-        let serving = std::thread::Builder::new().name("listener".into()).spawn(move || agent.serve());
-        if let Err(error) = serving.and_then(|_| self.program.go()) {
+        if let Err(error) = self.answerer.begin().and_then(|()| self.program.go()) {
             complain(&format!("cannot serve {}: {error}", self.name));
             return (MYNAH_FAILED, false);
         }
@@ -134,33 +135,11 @@ impl Hosting {
         let failed = self.program.exec_failure();
         let manner = if matches!(ended, Ended::Program(_)) { Manner::Grace } else { Manner::AtOnce };
         tree::end(manner);
-        let kept = self.carry_home(control);
-        self.agent.remove_placeholders();
+        let kept = self.answerer.carry_home(control);
         let (status, violently) = self.status(&ended, failed);
-        for notice in self.agent.notices() {
-            complain(&notice);
-        }
-        if self.agent.met_unknown_call() {
-            complain(
-                "the program made a system call that nobody knows (--strict-syscalls); the log says which",
-            );
-        }
         let status = if kept { status } else { MYNAH_FAILED };
-        self.finish_trace(plan, status);
-        self.runtime.shutdown_background();
+        self.answerer.end(plan, status);
         (status, violently)
-    }
-
-    /// Writes what is left of the trace, and tells what it comes to.
-    fn finish_trace(&self, plan: &Plan, status: u8) {
-        let Some(tracer) = &self.tracer else { return };
-        if let Some(failure) = tracer.finish(status.into()) {
-            complain(&format!("--trace {}: the trace is not whole: {failure}", plan.trace_name()));
-        }
-        if let Some(summing) = &plan.summary {
-            // Nobody is left to be told if that fails.
-            let _ = io::stderr().write_all(summing.text(SUMMARY_ROWS).as_bytes());
-        }
     }
 
     fn status(&self, ended: &Ended, failed: io::Result<Option<i32>>) -> (u8, bool) {
@@ -182,31 +161,6 @@ impl Hosting {
         if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) { NOT_FOUND } else { NOT_EXECUTABLE }
     }
 
-    /// True if everything that was written is at its server. A signal to Mynah ends the waiting for servers.
-    fn carry_home(&self, control: &Control) -> bool {
-        let (enough, told) = tokio::sync::oneshot::channel();
-        let settled = AtomicBool::new(false);
-        let lost = std::thread::scope(|scope| {
-            scope.spawn(|| wait_for_signal(control, &settled, enough));
-            let lost = self.runtime.block_on(self.agent.settle(async {
-                // Without a signal the sender goes when all is settled, and nobody listens any more.
-                if told.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }));
-            settled.store(true, Ordering::Release);
-            lost
-        });
-        for one in &lost {
-            let kept = match &one.rescued {
-                Some(path) => format!("its content is kept in {}", path.display()),
-                None => "its content could not be kept either".to_owned(),
-            };
-            complain(&format!("{} was not written: {}; {kept}", one.name, one.error));
-        }
-        lost.is_empty()
-    }
-
     /// Follows the program, its orphans, and the watcher.
     fn follow(&self, control: &Control) -> Ended {
         match self.follow_events(control) {
@@ -220,7 +174,7 @@ impl Hosting {
         let mut stopped = false;
         loop {
             while let Some((tid, exit)) = subreaper::reap()? {
-                self.agent.task_ended(tid, told(exit));
+                self.answerer.task_ended(tid, told(exit));
                 if tid == self.program.pid {
                     return Ok(Ended::Program(exit));
                 }
@@ -256,11 +210,115 @@ impl Hosting {
     }
 }
 
+impl Answerer {
+    /// Begins to answer.
+    fn begin(&self) -> io::Result<()> {
+        if let Answerer::Own { agent, .. } = self {
+            let agent = Arc::clone(agent);
+            std::thread::Builder::new().name("listener".into()).spawn(move || agent.serve())?;
+        }
+        Ok(())
+    }
+
+    fn task_ended(&self, tid: Tid, status: i32) {
+        if let Answerer::Own { agent, .. } = self {
+            agent.task_ended(tid, status);
+        }
+    }
+
+    /// True if everything that was written is at its server. A signal to Mynah ends the waiting for servers.
+    fn carry_home(&self, control: &Control) -> bool {
+        let (agent, runtime) = match self {
+            Answerer::Own { agent, runtime, .. } => (agent, runtime),
+            Answerer::Around(around) => return around.carry_home(control),
+        };
+        let (enough, told) = tokio::sync::oneshot::channel();
+        let settled = AtomicBool::new(false);
+        let lost = std::thread::scope(|scope| {
+            scope.spawn(|| wait_for_signal(control, &settled, enough));
+            let lost = runtime.block_on(agent.settle(async {
+                // Without a signal the sender goes when all is settled, and nobody listens any more.
+                if told.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }));
+            settled.store(true, Ordering::Release);
+            lost
+        });
+        for one in &lost {
+            let kept = match &one.rescued {
+                Some(path) => format!("its content is kept in {}", path.display()),
+                None => "its content could not be kept either".to_owned(),
+            };
+            complain(&format!("{} was not written: {}; {kept}", one.name, one.error));
+        }
+        lost.is_empty()
+    }
+
+    /// The last thing: tells what the user should know, and takes away what is not needed any more.
+    fn end(self, plan: &Plan, status: u8) {
+        let Answerer::Own { agent, runtime, tracer } = self else { return };
+        agent.remove_placeholders();
+        for notice in agent.notices() {
+            complain(&notice);
+        }
+        if agent.met_unknown_call() {
+            complain(
+                "the program made a system call that nobody knows (--strict-syscalls); the log says which",
+            );
+        }
+        if let Some(tracer) = tracer {
+            finish_trace(&tracer, plan, status);
+        }
+        runtime.shutdown_background();
+    }
+}
+
+/// Writes what is left of the trace, and tells what it comes to.
+fn finish_trace(tracer: &Tracer, plan: &Plan, status: u8) {
+    if let Some(failure) = tracer.finish(status.into()) {
+        complain(&format!("--trace {}: the trace is not whole: {failure}", plan.trace_name()));
+    }
+    if let Some(summing) = &plan.summary {
+        // Nobody is left to be told if that fails.
+        let _ = io::stderr().write_all(summing.text(SUMMARY_ROWS).as_bytes());
+    }
+}
+
+/// Starts the program, which waits for the word to go, and steps aside.
+fn start_program(
+    plan: &Plan,
+    inherited: &Inherited,
+    filter: Option<&Program>,
+    limits: &[(Resource, Rlimit)],
+) -> Result<Launched, Box<dyn Error>> {
+    let program = launch(&Launch {
+        program: &plan.program,
+        argv: &plan.argv,
+        envp: &plan.environment,
+        filter,
+        limits,
+        ignored: &inherited.ignored,
+        blocked: &inherited.blocked,
+    })
+    .map_err(|error| cannot_start(&error))?;
+    // The program stays in the foreground with the watcher; what kills that whole group is not to kill us as well.
+    setpgid(None, None)?;
+    // Files of the machine's own that the agent makes for the program get the program's own mask.
+    rustix::process::umask(Mode::empty());
+    leave_standard_streams()?;
+    Ok(program)
+}
+
 /// How often one who waits for a signal looks whether that is still of interest.
 const SIGNAL_LOOK: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// Tells when the watcher passes a signal on.
-fn wait_for_signal(control: &Control, settled: &AtomicBool, enough: tokio::sync::oneshot::Sender<()>) {
+pub(super) fn wait_for_signal(
+    control: &Control,
+    settled: &AtomicBool,
+    enough: tokio::sync::oneshot::Sender<()>,
+) {
     while !settled.load(Ordering::Acquire) {
         let mut ready = [PollFd::new(control, PollFlags::IN)];
         let readable = matches!(poll(&mut ready, Some(&SIGNAL_LOOK)), Ok(n) if n > 0);
@@ -352,7 +410,7 @@ fn raise_own_limits() -> Vec<(Resource, Rlimit)> {
 
 fn cannot_start(error: &io::Error) -> String {
     match Errno::of_io(error) {
-        Errno::EBUSY => "another agent already answers for this process (a Mynah inside a Mynah, or a container's own): nesting is not built yet".to_owned(),
+        Errno::EBUSY => "another agent already answers for this process (a container's own, or an older Mynah), and a process can have one only".to_owned(),
         Errno::EINVAL | Errno::ENOSYS => {
             "this kernel does not give seccomp listeners (Linux 5.9 is needed): see mynah doctor".to_owned()
         }

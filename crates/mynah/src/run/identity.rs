@@ -45,6 +45,21 @@ impl Shown {
         Shown { identity: Identity { real, shown, host: args.hostname.clone() }, account, shows_user }
     }
 
+    /// Whether it says anything that is not so already, as far as can be seen here.
+    pub(super) fn differs(&self) -> bool {
+        let lacks = |file: &str, name: &Option<String>| {
+            name.as_ref().is_some_and(|name| {
+                let text = std::fs::read_to_string(file).unwrap_or_default();
+                !text.lines().any(|line| line.split(':').next() == Some(name))
+            })
+        };
+        let Identity { real, shown, host } = &self.identity;
+        let other_host = host
+            .as_ref()
+            .is_some_and(|host| rustix::system::uname().nodename().to_bytes() != host.as_bytes());
+        real != shown || other_host || lacks(PASSWD, &self.account.user) || lacks(GROUP, &self.account.group)
+    }
+
     /// The variables of the environment that say what the identity says.
     pub(super) fn adjust(&self, environment: &mut Vec<CString>) {
         let mut set = |name: &str, value: &Option<String>| {

@@ -4,7 +4,11 @@
 //! program stops, and ends with the program's status. Its child (the host) is the agent: it starts the program, answers its
 //! calls, and is the ancestor of everything that the program starts. Each watches the other; whoever is left ends the
 //! program's whole tree and removes what lies about.
+//!
+//! Below another Mynah the host is no agent: it hands the mounts over to the one that is there ([`around`]), and all else is the
+//! same.
 
+mod around;
 mod control;
 mod host;
 mod identity;
@@ -24,7 +28,9 @@ use std::error::Error;
 /// # Errors
 /// What keeps it from being started, in one line.
 pub(crate) fn run(args: &RunArgs) -> Result<u8, Box<dyn Error>> {
-    let plan = Plan::new(args)?;
+    let around = around::find()?;
+    let plan = Plan::new(args, around)?;
+    plan.around.map(|around| around.enter(&plan)).transpose()?;
     let inherited = signals::Inherited::take()?;
     let (mine, theirs) = control::pair()?;
     match fork_single_threaded()? {

@@ -1,5 +1,6 @@
 //! What a run is to be, checked before anything is started.
 
+use super::around::Around;
 use super::identity::Shown;
 use crate::cli::RunArgs;
 use crate::connector::Drivers;
@@ -25,7 +26,9 @@ const SERVICES: &[&str] = &["chirp"];
 
 /// A run that can be started.
 pub(super) struct Plan {
-    mounts: Vec<MountSpec>,
+    /// The agent that answers already, if this is a run inside another.
+    pub(super) around: Option<Around>,
+    pub(super) mounts: Vec<MountSpec>,
     cwd: VPath,
     pub(super) program: CString,
     pub(super) argv: Vec<CString>,
@@ -47,14 +50,18 @@ pub(super) struct Plan {
 impl Plan {
     /// # Errors
     /// A mount that makes no sense, in one line that says where.
-    pub(super) fn new(args: &RunArgs) -> Result<Plan, Box<dyn Error>> {
+    pub(super) fn new(args: &RunArgs, around: Option<Around>) -> Result<Plan, Box<dyn Error>> {
         let mounts = read_mounts(args)?;
         let shown = Shown::new(&args.identity);
         let mut environment = environment()?;
+        if around.is_some() {
+            check_inner(args, &shown)?;
+        }
         shown.adjust(&mut environment);
         let argv = args.program.iter().map(c_string).collect::<Result<Vec<_>, _>>()?;
         let cache_root = places::cache_dir(args.cache.cache_dir.as_deref())?;
         let plan = Plan {
+            around,
             mounts,
             cwd: working_directory()?,
             program: argv.first().cloned().ok_or("no program was given")?,
@@ -71,12 +78,17 @@ impl Plan {
             log: args.log.clone(),
             log_file: args.log_file.as_deref().map(std::path::absolute).transpose()?,
         };
-        // What is wrong with the names is told before anything is started.
-        plan.build(&plan.mounts, None)?;
-        let trace = args.trace.as_ref().map(|path| -> Result<_, Box<dyn Error>> {
-            let file = File::create(path).map_err(|error| format!("--trace {}: {error}", path.display()))?;
-            Ok((path.clone(), file))
-        });
+        // What is wrong with the names is told before anything is started: here, or by the agent that is there.
+        if around.is_none() {
+            plan.build(&plan.mounts, None)?;
+        }
+        // The agent around writes the trace.
+        let trace =
+            args.trace.as_ref().filter(|_| around.is_none()).map(|path| -> Result<_, Box<dyn Error>> {
+                let file =
+                    File::create(path).map_err(|error| format!("--trace {}: {error}", path.display()))?;
+                Ok((path.clone(), file))
+            });
         Ok(Plan { trace: trace.transpose()?, ..plan })
     }
 
@@ -126,6 +138,19 @@ impl Plan {
         };
         Ok(Namespace::build(mounts, &self.cwd, SERVICES, drivers)?)
     }
+}
+
+/// What only the agent around can do. (An identity in variables of the environment was given to that one too.)
+fn check_inner(args: &RunArgs, shown: &Shown) -> Result<(), String> {
+    if args.trace.is_some() || args.summary {
+        return Err("--trace and --summary are the outermost mynah run's, whose agent sees all calls: give them to that one".to_owned());
+    }
+    if shown.differs() {
+        return Err(
+            "an identity is the outermost mynah run's, for all programs: give it to that one".to_owned()
+        );
+    }
+    Ok(())
 }
 
 fn c_string(text: &OsString) -> Result<CString, std::ffi::NulError> {

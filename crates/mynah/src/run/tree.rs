@@ -71,10 +71,11 @@ fn kill_children() -> Vec<Pid> {
 
 /// The children of this process: those of its first thread, which is the one that starts any and inherits orphans.
 fn children() -> Vec<Pid> {
-    let own = rustix::process::getpid().as_raw_nonzero();
-    let list = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+    let numbers = Numbers::of_proc();
+    let list =
+        std::fs::read_to_string(format!("/proc/self/task/{}/children", numbers.own)).unwrap_or_default();
     let listed: Vec<Pid> =
-        list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
+        list.split_whitespace().filter_map(|pid| numbers.here(pid.parse().ok()?)).collect();
     // Kernels without that file (CONFIG_PROC_CHILDREN) are asked the long way.
     if list.is_empty() { descendants() } else { listed }
 }
@@ -102,15 +103,50 @@ fn descendants() -> Vec<Pid> {
             children.entry(parent).or_default().push(pid);
         }
     }
+    let numbers = Numbers::of_proc();
     let mut found = Vec::new();
-    let mut next = vec![rustix::process::getpid().as_raw_nonzero().get()];
+    let mut next = vec![numbers.own];
     while let Some(parent) = next.pop() {
         for child in children.remove(&parent).unwrap_or_default() {
-            found.extend(Pid::from_raw(child));
+            found.extend(numbers.here(child));
             next.push(child);
         }
     }
     found
+}
+
+/// The numbers that processes have in `/proc`, which may be that of a PID namespace around ours (`unshare --pid` without a
+/// `/proc` of its own): there they are not those that kill(2) takes.
+struct Numbers {
+    /// Our own.
+    own: i32,
+    /// Where among a process's numbers (the field NSpid, outermost first) the one in our namespace stands; `None` if there is
+    /// but one.
+    place: Option<usize>,
+}
+
+impl Numbers {
+    fn of_proc() -> Numbers {
+        let here = rustix::process::getpid().as_raw_nonzero().get();
+        let link = std::fs::read_link("/proc/self").ok();
+        let own = link.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(here);
+        let place = (own != here).then(|| numbers_of(own).len().saturating_sub(1));
+        Numbers { own, place }
+    }
+
+    /// The process of this number in `/proc`, as our namespace knows it.
+    fn here(&self, listed: i32) -> Option<Pid> {
+        Pid::from_raw(match self.place {
+            None => listed,
+            Some(place) => *numbers_of(listed).get(place)?,
+        })
+    }
+}
+
+fn numbers_of(pid: i32) -> Vec<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    field.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
 /// The parent of a process that has not ended.

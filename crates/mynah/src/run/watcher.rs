@@ -18,9 +18,12 @@ pub(super) fn watch(host: Tid, control: Control, plan: &Plan) -> u8 {
     let (status, violently) = match ended {
         Ok(Some((status, violently))) => (status, violently),
         Ok(None) => {
-            complain(
-                "the agent ended before the program: the program is ended too, and what it wrote to remote files and had not closed or synced is lost",
-            );
+            complain(match plan.around {
+                None => {
+                    "the agent ended before the program: the program is ended too, and what it wrote to remote files and had not closed or synced is lost"
+                }
+                Some(_) => "Mynah's second process ended before the program: the program is ended too",
+            });
             (MYNAH_FAILED, true)
         }
         Err(error) => {
@@ -31,7 +34,9 @@ pub(super) fn watch(host: Tid, control: Control, plan: &Plan) -> u8 {
     drop(control);
     if ended_badly(&ended_of(host)) || violently {
         tree::end(Manner::AtOnce);
-        mynah_cache::sweep(&plan.cache_root);
+        if plan.around.is_none() {
+            mynah_cache::sweep(&plan.cache_root);
+        }
     }
     if violently && let Some(terminal) = terminal {
         terminal.restore();
