@@ -111,7 +111,7 @@ pub(crate) fn retold(task: &Task, components: &[Vec<u8>]) -> Option<Vec<u8>> {
         b"status" if identity.shows(View::User) => Some(identity.status(&text()?)),
         b"auxv" if identity.shows(View::User) => {
             let mut auxv = text()?;
-            mynah_intercept::auxv::set(&mut auxv, &identity.auxv());
+            identity.show_in_auxv(&mut auxv);
             Some(auxv)
         }
         _ => None,

@@ -9,7 +9,7 @@ mod accounts;
 pub use accounts::Account;
 
 use mynah_intercept::arch::OwnerAt;
-use mynah_intercept::{Tid, UserPtr, memory};
+use mynah_intercept::{Tid, UserPtr, auxv, memory};
 use mynah_vfs::Errno;
 
 /// One side of an identity, which decides what has to be trapped for it.
@@ -111,6 +111,15 @@ impl Identity {
     pub(crate) fn auxv(&self) -> [(u64, u64); 4] {
         let (uid, gid) = (u64::from(self.shown.uid), u64::from(self.shown.gid));
         [(AT_UID, uid), (AT_EUID, uid), (AT_GID, gid), (AT_EGID, gid)]
+    }
+
+    /// Puts the shown numbers in place of the real ones in any program's `/proc/PID/auxv`.
+    pub(crate) fn show_in_auxv(&self, vector: &mut [u8]) {
+        for key in [AT_UID, AT_EUID, AT_GID, AT_EGID] {
+            let Some(real) = auxv::find(vector, key).and_then(|id| u32::try_from(id).ok()) else { continue };
+            let shown = if matches!(key, AT_UID | AT_EUID) { self.uid(real) } else { self.gid(real) };
+            auxv::set(vector, &[(key, u64::from(shown))]);
+        }
     }
 
     /// `/proc/PID/status` with the lines that tell user and groups put right. Whoever has the real numbers is shown with the
@@ -235,6 +244,14 @@ mod tests {
         assert_eq!(identity().status(text), told);
         assert_eq!(identity().status(b"Groups:\t1001 \n"), b"Groups:\t50 \n");
         assert_eq!(identity().status(b"Groups:\t \n"), b"Groups:\t \n");
+    }
+
+    #[test]
+    fn a_vector_of_another_user_stays() {
+        let vector = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let mut own = vector(&[33, 0x7fff_0000_0000, 11, 1001, 12, 1001, 13, 1001, 14, 7, 0, 0]);
+        identity().show_in_auxv(&mut own);
+        assert_eq!(own, vector(&[33, 0x7fff_0000_0000, 11, 500, 12, 500, 13, 50, 14, 7, 0, 0]));
     }
 
     #[test]

@@ -35,7 +35,6 @@ pub(super) enum Form {
         mask: u32,
     },
     /// `struct stat64` of 32-bit programs.
-    #[cfg(target_arch = "x86_64")]
     I386Stat64,
 }
 
@@ -74,7 +73,6 @@ fn fill(task: &Task, mount: &Mount, path: &VPath, stat: &Stat, form: Form, to: U
     let fields = fields(&task.agent.identity, mount, path, stat);
     let bytes = match form {
         Form::Stat => arch::encode_stat(&fields).to_vec(),
-        #[cfg(target_arch = "x86_64")]
         Form::I386Stat64 => arch::encode_i386_stat64(&fields).to_vec(),
         Form::Statx { mask, .. } => arch::encode_statx(&fields, mask).to_vec(),
     };
@@ -132,7 +130,6 @@ fn natively(task: Task, dirfd: i32, named: Option<Named>, form: Form, to: UserPt
     let at = match form {
         Form::Stat => arch::STAT_OWNER,
         Form::Statx { .. } => arch::STATX_OWNER,
-        #[cfg(target_arch = "x86_64")]
         Form::I386Stat64 => arch::I386_STAT64_OWNER,
     };
     let seen = match named {
@@ -152,7 +149,6 @@ fn natively(task: Task, dirfd: i32, named: Option<Named>, form: Form, to: UserPt
 
 fn bytes_of(file: &OwnedFd, form: Form) -> std::io::Result<Vec<u8>> {
     Ok(match form {
-        #[cfg(target_arch = "x86_64")]
         Form::I386Stat64 => return Err(std::io::ErrorKind::Unsupported.into()),
         Form::Stat => arch::stat_of(file.as_fd())?.to_vec(),
         Form::Statx { flags, mask } => {
