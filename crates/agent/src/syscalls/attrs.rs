@@ -1,4 +1,4 @@
-//! Changing attributes, and extended ones.
+//! Changing attributes.
 
 use super::path_call::{PathArg, follow_unless, on_path};
 use crate::identity::NO_ID;
@@ -7,7 +7,7 @@ use crate::outcome::{Call, Outcome};
 use crate::resolve::{Last, Spot};
 use crate::tasks::Task;
 use mynah_intercept::{Tid, UserPtr, memory};
-use mynah_vfs::{DriverId, Errno, Error, FileKind, NewTime, SetAttrs, Stat, Time, VPath, XattrHow};
+use mynah_vfs::{DriverId, Errno, Error, FileKind, NewTime, SetAttrs, Stat, Time, VPath};
 use std::sync::Arc;
 use syscalls::Sysno;
 
@@ -332,163 +332,4 @@ fn date_descriptor(call: Call<'_>, times_at: UserPtr, form: TimeForm) -> Outcome
         Some(Err(errno)) => Outcome::Errno(errno),
         None => Outcome::Errno(Errno::EFAULT),
     }
-}
-
-/// The longest name and value of an extended attribute (limits.h).
-const XATTR_NAME_MAX: usize = 255;
-const XATTR_SIZE_MAX: u64 = 65536;
-
-/// Whether a call of the xattr family that takes a path follows a last link: those whose names begin with `l` do not.
-fn xattr_path(call: Call<'_>) -> PathArg {
-    let number = i64::from(call.notification.call.number);
-    let keeps = [libc::SYS_lsetxattr, libc::SYS_lgetxattr, libc::SYS_llistxattr, libc::SYS_lremovexattr];
-    PathArg::cwd(0, if keeps.contains(&number) { Last::Keep } else { Last::Follow })
-}
-
-/// The attribute's name; an error where there can be none.
-fn xattr_name(call: Call<'_>) -> Result<Vec<u8>, Errno> {
-    match memory::read_c_string(call.tid(), call.pointer(1), XATTR_NAME_MAX + 1) {
-        Ok(name) if name.is_empty() => Err(Errno::ERANGE),
-        Ok(name) => Ok(name),
-        Err(memory::MemoryError::TooLong) => Err(Errno::ERANGE),
-        Err(_) => Err(Errno::EFAULT),
-    }
-}
-
-/// Runs an xattr operation on the object that the call's path or descriptor means.
-fn on_xattr<F, Fut>(call: Call<'_>, by_descriptor: ByDescriptor, then: F) -> Outcome
-where
-    F: FnOnce(Task, Arc<mynah_vfs::Mount>, VPath) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<Outcome, Error>> + Send + 'static,
-{
-    if by_descriptor == ByDescriptor::No {
-        return on_path(call, xattr_path(call), move |task, spot| async move {
-            task.stat_at(&spot).await?;
-            then(task, spot.mount, spot.path).await
-        });
-    }
-    let task = call.task();
-    let Some((object, _)) = task.opened(call.int(0)) else { return Outcome::Resume };
-    let (mount, path) = (task.mount_of(&object), object.driver_path());
-    Outcome::wait(async move { then(task, mount, path).await.into() })
-}
-
-/// Whether the first argument is a descriptor.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ByDescriptor {
-    No,
-    Yes,
-}
-
-/// Puts a value or a list where the caller wants it; with no room given only its length is told.
-fn give(bytes: Vec<u8>, to: UserPtr, room: u64) -> Result<Outcome, Error> {
-    let value = bytes.len() as i64;
-    if room == 0 {
-        return Ok(Outcome::Value(value));
-    }
-    if room < bytes.len() as u64 {
-        return Err(Errno::ERANGE.into());
-    }
-    Ok(Outcome::Fill { to, bytes, value })
-}
-
-pub(super) fn getxattr(call: Call<'_>) -> Outcome {
-    get_xattr(call, ByDescriptor::No)
-}
-
-pub(super) fn fgetxattr(call: Call<'_>) -> Outcome {
-    get_xattr(call, ByDescriptor::Yes)
-}
-
-fn get_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
-    let (to, room) = (call.pointer(2), call.arg(3));
-    let name = xattr_name(call);
-    on_xattr(call, by_descriptor, move |task, mount, path| async move {
-        if name.as_deref().is_ok_and(is_of_one_machine) && !mount.native {
-            return Err(Errno::EOPNOTSUPP.into());
-        }
-        let value = task.agent.ask(&mount, mount.driver.getxattr(&path, &name?)).await?;
-        give(value, to, room)
-    })
-}
-
-/// Labels and access lists mean something to the kernel that keeps them only. A program that is told so at once asks no more:
-/// `ls -l` looks for them at every file.
-fn is_of_one_machine(name: &[u8]) -> bool {
-    name.starts_with(b"security.") || name.starts_with(b"system.")
-}
-
-pub(super) fn listxattr(call: Call<'_>) -> Outcome {
-    list_xattr(call, ByDescriptor::No)
-}
-
-pub(super) fn flistxattr(call: Call<'_>) -> Outcome {
-    list_xattr(call, ByDescriptor::Yes)
-}
-
-fn list_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
-    let (to, room) = (call.pointer(1), call.arg(2));
-    on_xattr(call, by_descriptor, move |task, mount, path| async move {
-        let names = task.agent.ask(&mount, mount.driver.listxattr(&path)).await?;
-        let list = names.into_iter().flat_map(|name| name.into_iter().chain([0])).collect();
-        give(list, to, room)
-    })
-}
-
-pub(super) fn setxattr(call: Call<'_>) -> Outcome {
-    set_xattr(call, ByDescriptor::No)
-}
-
-pub(super) fn fsetxattr(call: Call<'_>) -> Outcome {
-    set_xattr(call, ByDescriptor::Yes)
-}
-
-fn set_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
-    let name = xattr_name(call);
-    let value = xattr_value(call);
-    let how = match call.int(4) {
-        0 => Ok(XattrHow::Set),
-        libc::XATTR_CREATE => Ok(XattrHow::Create),
-        libc::XATTR_REPLACE => Ok(XattrHow::Replace),
-        _ => Err(Errno::EINVAL),
-    };
-    on_xattr(call, by_descriptor, move |task, mount, path| async move {
-        if mount.options.read_only {
-            return Err(Errno::EROFS.into());
-        }
-        let (how, name, value) = (how?, name?, value?);
-        task.agent.ask(&mount, mount.driver.setxattr(&path, &name, &value, how)).await?;
-        task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
-        Ok(Outcome::DONE)
-    })
-}
-
-fn xattr_value(call: Call<'_>) -> Result<Vec<u8>, Errno> {
-    let size = call.arg(3);
-    if size > XATTR_SIZE_MAX {
-        return Err(Errno::E2BIG);
-    }
-    let mut value = vec![0; size as usize];
-    memory::read(call.tid(), call.pointer(2), &mut value).map_err(|_| Errno::EFAULT)?;
-    Ok(value)
-}
-
-pub(super) fn removexattr(call: Call<'_>) -> Outcome {
-    remove_xattr(call, ByDescriptor::No)
-}
-
-pub(super) fn fremovexattr(call: Call<'_>) -> Outcome {
-    remove_xattr(call, ByDescriptor::Yes)
-}
-
-fn remove_xattr(call: Call<'_>, by_descriptor: ByDescriptor) -> Outcome {
-    let name = xattr_name(call);
-    on_xattr(call, by_descriptor, move |task, mount, path| async move {
-        if mount.options.read_only {
-            return Err(Errno::EROFS.into());
-        }
-        task.agent.ask(&mount, mount.driver.removexattr(&path, &name?)).await?;
-        task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
-        Ok(Outcome::DONE)
-    })
 }

@@ -22,6 +22,7 @@ mod sockets;
 mod stat;
 pub mod table;
 mod watching;
+mod xattr;
 
 pub use args::Arg;
 pub use table::{Class, Row, TABLE, filter};

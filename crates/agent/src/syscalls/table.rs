@@ -8,7 +8,7 @@ use super::args::Arg::{self, Bits, Dirfd, Fd, Int, Mode, ModeOfNew, Path, Pointe
 use super::args::{ACCESS, AT, AT_ACCESS, DUP, MAP, NAMESPACES, OPEN, PROT, RENAME, UNLINK, XATTR};
 use super::{
     attrs, cwd, descriptors, directories, exec, ids, memory, mounts, names, open, openat2, process, sockets,
-    stat, watching,
+    stat, watching, xattr,
 };
 use crate::identity::{Identity, View};
 use crate::outcome::{Call, Outcome};
@@ -167,22 +167,22 @@ rows! {
     truncate: path attrs::truncate [Path, Size];
     ftruncate: native, "the kernel's on the placeholder; carried home with the content";
     fallocate: native, "the kernel's on the placeholder; holes are carried home as zeros";
-    setxattr: path attrs::setxattr [Path, Text, Pointer, Size, XATTR];
-    lsetxattr: path attrs::setxattr [Path, Text, Pointer, Size, XATTR];
-    fsetxattr: descriptor attrs::fsetxattr [Fd, Text, Pointer, Size, XATTR];
-    getxattr: path attrs::getxattr [Path, Text, Pointer, Size];
-    lgetxattr: path attrs::getxattr [Path, Text, Pointer, Size];
-    fgetxattr: descriptor attrs::fgetxattr [Fd, Text, Pointer, Size];
-    listxattr: path attrs::listxattr [Path, Pointer, Size];
-    llistxattr: path attrs::listxattr [Path, Pointer, Size];
-    flistxattr: descriptor attrs::flistxattr [Fd, Pointer, Size];
-    removexattr: path attrs::removexattr [Path, Text];
-    lremovexattr: path attrs::removexattr [Path, Text];
-    fremovexattr: descriptor attrs::fremovexattr [Fd, Text];
-    setxattrat: path mounts::not_remote [Dirfd, Path, AT, Text, Pointer, Size], "EOPNOTSUPP for remote paths";
-    getxattrat: path mounts::not_remote [Dirfd, Path, AT, Text, Pointer, Size], "EOPNOTSUPP for remote paths";
-    listxattrat: path mounts::not_remote [Dirfd, Path, AT, Pointer, Size], "EOPNOTSUPP for remote paths";
-    removexattrat: path mounts::not_remote [Dirfd, Path, AT, Text], "EOPNOTSUPP for remote paths";
+    setxattr: path xattr::setxattr [Path, Text, Pointer, Size, XATTR];
+    lsetxattr: path xattr::setxattr [Path, Text, Pointer, Size, XATTR];
+    fsetxattr: descriptor xattr::fsetxattr [Fd, Text, Pointer, Size, XATTR];
+    getxattr: path xattr::getxattr [Path, Text, Pointer, Size];
+    lgetxattr: path xattr::getxattr [Path, Text, Pointer, Size];
+    fgetxattr: descriptor xattr::fgetxattr [Fd, Text, Pointer, Size];
+    listxattr: path xattr::listxattr [Path, Pointer, Size];
+    llistxattr: path xattr::listxattr [Path, Pointer, Size];
+    flistxattr: descriptor xattr::flistxattr [Fd, Pointer, Size];
+    removexattr: path xattr::removexattr [Path, Text];
+    lremovexattr: path xattr::removexattr [Path, Text];
+    fremovexattr: descriptor xattr::fremovexattr [Fd, Text];
+    setxattrat: path xattr::setxattrat [Dirfd, Path, AT, Text, Pointer, Size];
+    getxattrat: path xattr::getxattrat [Dirfd, Path, AT, Text, Pointer, Size];
+    listxattrat: path xattr::listxattrat [Dirfd, Path, AT, Pointer, Size];
+    removexattrat: path xattr::removexattrat [Dirfd, Path, AT, Text];
     file_getattr: path mounts::not_remote [Dirfd, Path, Pointer, Size, AT], "EOPNOTSUPP for remote paths";
     file_setattr: path mounts::not_remote [Dirfd, Path, Pointer, Size, AT], "EOPNOTSUPP for remote paths";
 
@@ -636,6 +636,8 @@ const NAME_CHANGES: &[&str] = &[
     "removexattr",
     "lremovexattr",
     "fremovexattr",
+    "setxattrat",
+    "removexattrat",
 ];
 
 /// Whether a call changes names, so that it must not be begun anew once it was begun.
