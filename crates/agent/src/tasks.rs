@@ -376,12 +376,12 @@ impl Task {
         !self.is_foreign() && self.file_owner().is_some_and(|(uid, _)| uid == own || uid == 0)
     }
 
-    /// Whether an open would find a free number (RLIMIT_NOFILE).
+    /// Whether an open would find a free number (RLIMIT_NOFILE). Looked for from above: numbers are given from below.
     pub(crate) fn has_free_descriptor(&self) -> bool {
-        let Some(limit) = self.open_files_max() else { return true };
-        // A table that has not grown to the limit has room, or will have.
-        let table = self.status_field("FDSize:").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        table < limit || (self.descriptors().iter().filter(|&&fd| (fd as u64) < limit).count() as u64) < limit
+        let Some(limit) = self.open_files_max().and_then(|limit| i32::try_from(limit).ok()) else {
+            return true;
+        };
+        !(0..limit).rev().all(|number| self.descriptor(number).is_ok())
     }
 
     /// The soft limit of open files; `None` for no limit, or a task that is gone (proc(5): the columns of `limits` are wide).
