@@ -9,6 +9,7 @@ use mynah_vfs::{Errno, Error, FileKind, OpenHow, Stat};
 use rustix::fs::inotify::{self, WatchFlags};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::MutexGuard;
 
 pub(super) fn inotify_add_watch(call: Call<'_>) -> Outcome {
     let number = call.int(0);
@@ -42,9 +43,16 @@ impl Task {
             FileKind::Directory if watches.knows(driver, &spot.path) => {
                 watches.directory(driver, &spot.path, Vec::new())?
             }
-            FileKind::Directory => watches.directory(driver, &spot.path, self.names_in(spot).await?)?,
+            FileKind::Directory => {
+                let names = self.names_in(spot).await?;
+                let objects = names.iter().filter_map(|(_, _, object)| object.clone()).collect::<Vec<_>>();
+                let _still = at_rest(&objects).await;
+                watches.directory(driver, &spot.path, names)?
+            }
             FileKind::Regular => {
                 let object = self.present(spot).await?;
+                let objects = vec![Arc::clone(&object)];
+                let _still = at_rest(&objects).await;
                 watches.alone(driver, &spot.path, stat.kind, Some(&object))?
             }
             kind => watches.alone(driver, &spot.path, kind, None)?,
@@ -77,4 +85,17 @@ impl Task {
         }
         Ok(object)
     }
+}
+
+/// While their placeholders get other names nobody may be moving content by the old ones. Each is waited for in the order of its
+/// number, so that no two who do this wait for each other.
+async fn at_rest(objects: &[Arc<Object>]) -> Vec<MutexGuard<'_, ()>> {
+    let mut ordered: Vec<&Arc<Object>> = objects.iter().collect();
+    ordered.sort_by_key(|object| object.id);
+    ordered.dedup_by_key(|object| object.id);
+    let mut still = Vec::with_capacity(ordered.len());
+    for object in ordered {
+        still.push(object.moving.lock().await);
+    }
+    still
 }
