@@ -1,8 +1,9 @@
-// Ten thousand descriptors of one process: opened, written through, inherited, closed at once and one by one.
+// Ten thousand descriptors of one process, a thousand of them opened and the others duplicates: written through, inherited, closed at
+// once and one by one.
 #include "tested.h"
 #include <sys/resource.h>
 
-enum { MANY = 10000, FILES = 50 };
+enum { MANY = 10000, OPENED = 1000, FILES = 50 };
 
 int main(int argc, char **argv) {
     begin(argc, argv);
@@ -20,7 +21,7 @@ int main(int argc, char **argv) {
     int opened = 0, bad = 0;
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "f%02d", i % FILES);
-        int fd = open(name, O_RDWR | O_CREAT | O_APPEND, 0644);
+        int fd = i < OPENED ? open(name, O_RDWR | O_CREAT | O_APPEND, 0644) : dup(3 + i % OPENED);
         opened += fd == i + 3;
     }
     printf("opened %d\n", opened);
