@@ -51,7 +51,7 @@ pub struct Launch<'a> {
     /// Environment, as `NAME=value`.
     pub envp: &'a [CString],
     /// The filter. It must allow read(2) and write(2) on pipes without a notification. `None` below an agent that is told of
-    /// the program by [`handover`](crate::handover).
+    /// the program by [`handover`].
     pub filter: Option<&'a Program>,
     /// Resource limits to set: what the program is to find where our own process has others.
     pub limits: &'a [(Resource, Rlimit)],

@@ -2,7 +2,7 @@
 //!
 //! Numbers and names of home stand where this machine's would: in the answers of calls ([`crate::syscalls`] asks here), in
 //! the owners that stat shows and chown takes, in the texts of `/proc`, in the auxiliary vector, and in `/etc/passwd` and its
-//! kin ([`accounts`]). Nobody has more or fewer rights by it: what the kernel allows is what the real user may do.
+//! kin (`accounts`). Nobody has more or fewer rights by it: what the kernel allows is what the real user may do.
 
 mod accounts;
 

@@ -1,7 +1,7 @@
 //! The trace of a run: what programs asked for by name, what was asked of servers for it, and how both went.
 //!
-//! Calls are followed from the thread that received them to their answer ([`calls`]); requests are seen by a layer
-//! over each driver ([`layer`]); [`format`] is what becomes of both. Nobody waits for the trace: records gather in memory,
+//! Calls are followed from the thread that received them to their answer (`calls`); requests are seen by a layer
+//! over each driver (`layer`); [`mod@format`] is what becomes of both. Nobody waits for the trace: records gather in memory,
 //! and a thread of its own hands them to the sinks.
 
 mod calls;
