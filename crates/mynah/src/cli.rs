@@ -38,7 +38,7 @@ pub(crate) enum Command {
 /// `mynah run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Mount TARGET (a path, a virtual path or a URL) at PREFIX
+    /// Mount TARGET (a path, a virtual path, a URL or resolver:PROGRAM) at PREFIX
     #[arg(short = 'm', long = "mount", value_name = "PREFIX=TARGET[,OPTION...]")]
     pub(crate) mounts: Vec<OsString>,
     /// Take mounts from FILE, one a line: prefix target options

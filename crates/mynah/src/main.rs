@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod logging;
 mod places;
+mod resolver;
 mod run;
 mod serve;
 mod tables;

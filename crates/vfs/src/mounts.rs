@@ -28,6 +28,9 @@ pub struct MountSpec {
     pub options: MountOptions,
 }
 
+/// What stands before the program of a resolver.
+const RESOLVER: &str = "resolver:";
+
 /// What a mount shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -35,6 +38,8 @@ pub enum Target {
     Path(Vec<u8>),
     /// A place on a server.
     Url(Url),
+    /// Whatever a program of the user's says for each name: its path as written. Not empty, no NUL.
+    Resolver(Vec<u8>),
     /// Nothing: the prefix is denied or hidden.
     None,
 }
@@ -259,6 +264,10 @@ impl fmt::Display for MountSpec {
         match &self.target {
             Target::None => f.write_str("-")?,
             Target::Path(path) => write_path(f, path)?,
+            Target::Resolver(program) => {
+                f.write_str(RESOLVER)?;
+                write_path(f, program)?;
+            }
             Target::Url(url) => write_escaped(f, url.to_string().as_bytes(), b":%-+_.~/?@&;![]()*'$")?,
         }
         write!(f, " {}", self.options)
@@ -543,6 +552,9 @@ fn parse_target(word: Word<'_>) -> Result<Target, MountError> {
         b"" => return Err(word.error("no target: write a path, a URL, or - with deny or hide")),
         _ => {}
     }
+    if word.raw.starts_with(RESOLVER.as_bytes()) {
+        return word.after(RESOLVER.len()).path("program").map(Target::Resolver);
+    }
     // Whether a URL is meant shows in the text as written, so that `chirp\://x` can be a path.
     if Url::parse(word.raw).is_none() {
         return word.path("target").map(Target::Path);
@@ -599,6 +611,7 @@ fn parse_option(word: Word<'_>, options: &mut MountOptions) -> Result<&'static M
 /// A mount without a target is denied or hidden and nothing else; one with a target is neither.
 fn check_agreement(spec: &MountSpec, target: Word<'_>, options: Option<Word<'_>>) -> Result<(), MountError> {
     let closed = MountOptions { deny: spec.options.deny, hide: spec.options.hide, ..MountOptions::default() };
+    let timed = MountOptions { timeout: spec.options.timeout, ..MountOptions::default() };
     let options = options.unwrap_or(target);
     match (&spec.target, closed.deny, closed.hide) {
         (_, true, true) => Err(options.error("deny and hide exclude each other")),
@@ -606,9 +619,11 @@ fn check_agreement(spec: &MountSpec, target: Word<'_>, options: Option<Word<'_>>
         (Target::None, ..) if spec.options != closed => {
             Err(options.error("no other option has a meaning with deny or hide"))
         }
-        (Target::Path(_) | Target::Url(_), true, _) | (Target::Path(_) | Target::Url(_), _, true) => {
+        (Target::Path(_) | Target::Url(_) | Target::Resolver(_), deny, hide) if deny || hide => {
             Err(target.error("deny and hide show no target: write - in its place"))
         }
+        (Target::Resolver(_), ..) if spec.options != timed => Err(options
+            .error("a resolver gives names to what has options of its own; only timeout= has a meaning")),
         _ => Ok(()),
     }
 }
@@ -857,6 +872,8 @@ mod tests {
             br"/a\ \# /b\,c\\ consistency=strict",
             b"/\xff\xfe chirp\\://x",
             br"x \-",
+            br"/name resolver:/usr/local/bin/a\040b timeout=300ms",
+            br"/x resolver\:/path",
             b"/s - hide",
             b"/s - deny",
         ] {

@@ -90,6 +90,12 @@ pub trait Connector: Send + Sync {
     /// An unknown scheme, a bad port or host name.
     fn connect(&self, url: &Url, options: &MountOptions) -> Result<Arc<dyn Driver>>;
 
+    /// A driver for the names below `prefix` that a program of the user's knows: a directory of symbolic links.
+    ///
+    /// # Errors
+    /// A program that cannot be run.
+    fn resolver(&self, prefix: &VPath, program: &VPath, options: &MountOptions) -> Result<Arc<dyn Driver>>;
+
     /// A driver for the machine's own tree, from `/`.
     fn native(&self) -> Arc<dyn Driver>;
 }
@@ -314,6 +320,7 @@ impl Namespace {
                 let (driver, id) = self.machine().service_driver(&url, &one.options)?;
                 (driver, id, base, false)
             }
+            PositionedTarget::Resolver(program) => return self.resolver(one.prefix, &program, &one.options),
             PositionedTarget::Path(path) => {
                 if let Some(target) = self.name_around(&one.prefix, &path) {
                     return Ok(Layer::View(View::new(one.prefix, target, Some(one.options))));
@@ -335,6 +342,26 @@ impl Namespace {
         let options = self.timed(one.options);
         let mount =
             Mount { namespace: self.id, prefix: one.prefix, driver, driver_id, base, options, native };
+        Ok(Layer::Mount(Arc::new(mount)))
+    }
+
+    /// Its links lead wherever its program says, and what they lead to has the options of its own mount.
+    fn resolver(&self, prefix: VPath, program: &VPath, options: &MountOptions) -> Result<Layer> {
+        if self.outer().is_some() {
+            let what =
+                format!("mount {prefix}: only the outermost run can have a resolver, which runs outside it");
+            return Err(Error::new(Errno::EPERM, what));
+        }
+        let driver = self.machine().connector.resolver(&prefix, program, options)?;
+        let options = MountOptions {
+            read_only: true,
+            symlinks: Symlinks::All,
+            timeout: options.timeout,
+            ..MountOptions::default()
+        };
+        let driver_id = self.machine().new_id();
+        let base = VPath::root();
+        let mount = Mount { namespace: self.id, prefix, driver, driver_id, base, options, native: false };
         Ok(Layer::Mount(Arc::new(mount)))
     }
 
@@ -702,6 +729,7 @@ struct Positioned {
 
 enum PositionedTarget {
     Url(Url),
+    Resolver(VPath),
     Path(VPath),
     Refused(Errno),
 }
@@ -717,6 +745,7 @@ impl Positioned {
         } else {
             match &spec.target {
                 Target::Url(url) => PositionedTarget::Url(url.clone()),
+                Target::Resolver(program) => PositionedTarget::Resolver(absolute(program, cwd)?),
                 Target::Path(path) => PositionedTarget::Path(absolute(path, cwd)?),
                 Target::None => {
                     return Err(Error::new(Errno::EINVAL, format!("mount {prefix} names no target")));

@@ -27,6 +27,10 @@ impl Connector for Layered {
         Ok(Arc::new(Traced { inner, asker: Asker { tracer: Arc::clone(&self.tracer), server } }))
     }
 
+    fn resolver(&self, prefix: &VPath, program: &VPath, options: &MountOptions) -> Result<Arc<dyn Driver>> {
+        self.inner.resolver(prefix, program, options)
+    }
+
     fn native(&self) -> Arc<dyn Driver> {
         self.inner.native()
     }

@@ -7,6 +7,7 @@ use super::signals::{self, Inherited, Signals};
 use super::terminal::Terminal;
 use super::tree::{self, Manner};
 use crate::cli::SUMMARY_ROWS;
+use crate::resolver::Children;
 use crate::{MYNAH_FAILED, complain, logging};
 use mynah_agent::{Agent, Config, Tracer};
 use mynah_cache::Store;
@@ -77,6 +78,7 @@ pub(super) fn leave_standard_streams() -> io::Result<()> {
 struct Hosting {
     answerer: Answerer,
     program: Launched,
+    children: Arc<Children>,
     name: String,
     signals: Signals,
 }
@@ -93,6 +95,7 @@ impl Hosting {
         subreaper::become_subreaper()?;
         let signals = Signals::new()?;
         let name = plan.program.to_string_lossy().into_owned();
+        let children = Arc::clone(&plan.children);
         if let Some(around) = plan.around {
             around.keep()?;
             let program = start_program(plan, inherited, None, &[])?;
@@ -100,7 +103,7 @@ impl Hosting {
             tracing::info!(
                 "inside another mynah run: the cache, unknown system calls and the agent's log are as that one has them"
             );
-            return Ok(Hosting { answerer: Answerer::Around(around), program, name, signals });
+            return Ok(Hosting { answerer: Answerer::Around(around), program, children, name, signals });
         }
         let tracer = plan.tracer()?;
         let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
@@ -121,7 +124,7 @@ impl Hosting {
         };
         let agent = Agent::new(config, listener, runtime.handle())?;
         agent.program_launched(program.pid);
-        Ok(Hosting { answerer: Answerer::Own { agent, runtime, tracer }, program, name, signals })
+        Ok(Hosting { answerer: Answerer::Own { agent, runtime, tracer }, program, children, name, signals })
     }
 
     /// Answers the program's calls until it has ended, then ends what it left, and carries home what it wrote.
@@ -175,6 +178,7 @@ impl Hosting {
         loop {
             while let Some((tid, exit)) = subreaper::reap()? {
                 self.answerer.task_ended(tid, told(exit));
+                self.children.ended(tid, exit);
                 if tid == self.program.pid {
                     return Ok(Ended::Program(exit));
                 }

@@ -5,6 +5,7 @@ use super::identity::Shown;
 use crate::cli::RunArgs;
 use crate::connector::Drivers;
 use crate::places;
+use crate::resolver::Children;
 use crate::trace::Summing;
 use mynah_agent::Tracer;
 use mynah_agent::trace::Sink;
@@ -12,8 +13,9 @@ use mynah_cache::Store;
 use mynah_drivers::ConnectOptions;
 use mynah_vfs::mounts::{self, Consistency, MountSpec, Target};
 use mynah_vfs::{Connector, Namespace, VPath};
+use rustix::fs::{Access, Mode};
 use std::error::Error;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -30,6 +32,9 @@ pub(super) struct Plan {
     pub(super) around: Option<Around>,
     pub(super) mounts: Vec<MountSpec>,
     cwd: VPath,
+    umask: u32,
+    /// The agent's children that are not the program's.
+    pub(super) children: Arc<Children>,
     pub(super) program: CString,
     pub(super) argv: Vec<CString>,
     pub(super) environment: Vec<CString>,
@@ -64,6 +69,8 @@ impl Plan {
             around,
             mounts,
             cwd: working_directory()?,
+            umask: own_umask(),
+            children: Arc::default(),
             program: argv.first().cloned().ok_or("no program was given")?,
             argv,
             environment,
@@ -131,7 +138,7 @@ impl Plan {
     }
 
     fn build(&self, mounts: &[MountSpec], tracer: Option<&Arc<Tracer>>) -> Result<Namespace, Box<dyn Error>> {
-        let drivers: Arc<dyn Connector> = Arc::new(Drivers::new(self.timeout)?);
+        let drivers: Arc<dyn Connector> = Arc::new(Drivers::new(self.timeout, self.umask, &self.children)?);
         let drivers = match tracer {
             Some(tracer) => tracer.connector(drivers),
             None => drivers,
@@ -161,6 +168,13 @@ fn environment() -> Result<Vec<CString>, std::ffi::NulError> {
     std::env::vars_os()
         .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect()
+}
+
+/// There is no way to ask but to set it.
+fn own_umask() -> u32 {
+    let own = rustix::process::umask(Mode::empty());
+    rustix::process::umask(own);
+    own.as_raw_mode()
 }
 
 /// A directory that was removed has no name; mounts are then taken from the root.
@@ -196,6 +210,11 @@ fn check_spec(spec: &MountSpec) -> Result<(), String> {
     if spec.options.consistency == Consistency::Strict {
         return Err("consistency=strict is not built yet; leave it out for session consistency (see the guide's page on semantics)".to_owned());
     }
+    if let Target::Resolver(program) = &spec.target {
+        let program = Path::new(OsStr::from_bytes(program));
+        rustix::fs::access(program, Access::EXEC_OK)
+            .map_err(|errno| format!("{}: {errno}", program.display()))?;
+    }
     if let Target::Url(url) = &spec.target {
         let options = ConnectOptions { timeout: Duration::from_secs(1) };
         // Making a driver asks nobody yet.
@@ -206,7 +225,7 @@ fn check_spec(spec: &MountSpec) -> Result<(), String> {
 
 /// Links in a local target, and in a prefix, are resolved once, here: the namespace is textual.
 fn resolve_local(spec: &mut MountSpec) -> io::Result<()> {
-    if let Target::Path(path) = &mut spec.target {
+    if let Target::Path(path) | Target::Resolver(path) = &mut spec.target {
         *path = resolved(path)?;
     }
     spec.prefix = resolved(&spec.prefix)?;
