@@ -13,6 +13,8 @@ const BLOCK: usize = 64 << 10;
 pub(super) struct Block<'a> {
     pub(super) data: &'a [u8],
     pub(super) digest: blake3::Hash,
+    /// Nothing but zeros.
+    pub(super) blank: bool,
 }
 
 /// Reads a placeholder block by block. Holes are not read, and cost next to nothing.
@@ -45,12 +47,13 @@ impl<'a> BlockReader<'a> {
         }
         if self.at + BLOCK as u64 <= self.data_at.min(self.size) {
             self.at += BLOCK as u64;
-            return Ok(Some(Block { data: &self.zeros, digest: self.digest_of_zeros }));
+            return Ok(Some(Block { data: &self.zeros, digest: self.digest_of_zeros, blank: true }));
         }
         let filled = read_block(self.from, self.at, &mut self.buffer)?;
         self.at += filled as u64;
         let data = &self.buffer[..filled];
-        Ok((filled > 0).then(|| Block { data, digest: blake3::hash(data) }))
+        let blank = data == &self.zeros[..filled];
+        Ok((filled > 0).then(|| Block { data, digest: blake3::hash(data), blank }))
     }
 
     /// Where data lies from here on. A file system that cannot tell holes says that everything is data.

@@ -212,13 +212,12 @@ impl Object {
         let mut run = Run::default();
         let mut changed = false;
         let mut reader = BlockReader::new(from)?;
-        while let Some(Block { data: block, digest }) = reader.next()? {
+        while let Some(Block { data: block, digest, blank }) = reader.next()? {
             if lock(&self.content).abandoned {
                 return Ok(None);
             }
             // Beyond the server's end zeros come of themselves when the size is set.
-            let there = known.get(blocks.len()) == Some(&digest)
-                || (size >= zeros_from && block.iter().all(|&byte| byte == 0));
+            let there = known.get(blocks.len()) == Some(&digest) || (blank && size >= zeros_from);
             if !there {
                 changed = true;
                 if let Some(done) = run.add(size, block) {

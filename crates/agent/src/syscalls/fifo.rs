@@ -42,19 +42,21 @@ fn open_at_once(path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
 /// Opens for reading once somebody writes. The open end is what lets a writer come in.
 async fn wait_for_writer(path: &Path, flags: OFlags) -> Result<OwnedFd, Error> {
     let fd = open_at_once(path, flags).map_err(fifo_error)?;
-    while !has_writer(&fd)? {
+    while !writer_came(&fd)? {
         tokio::time::sleep(FIFO_LOOK).await;
     }
     Ok(fd)
 }
 
-/// An empty FIFO without writers reads as ended; with one, it would make a reader wait. Data can only lie in it if a
-/// writer came, and is not touched.
-fn has_writer(fd: &OwnedFd) -> Result<bool, Error> {
+/// Whether a writer has come since `fd` was opened, though it be gone again: the kernel lets a reader go on for that too, and
+/// tells it by POLLHUP. One that has stayed and written nothing makes a reader wait, where an empty FIFO without writers
+/// reads as ended. Data can only lie in it if a writer came, and is not touched.
+fn writer_came(fd: &OwnedFd) -> Result<bool, Error> {
     let mut poll = [rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut poll, Some(&now)).map_err(fifo_error)?;
-    if poll[0].revents().contains(rustix::event::PollFlags::IN) {
+    let came = rustix::event::PollFlags::IN | rustix::event::PollFlags::HUP;
+    if poll[0].revents().intersects(came) {
         return Ok(true);
     }
     let mut nothing = [0u8; 1];
