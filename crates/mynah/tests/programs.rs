@@ -1,5 +1,6 @@
 //! Real programs at real work, natively and under Mynah: each `programs/NAME.sh` is run by bash in a fresh directory, and what
-//! it prints and leaves behind must be the same in a local directory and in one of a Chirp server.
+//! it prints and leaves behind must be the same in a local directory and in one of a Chirp server. Those of `programs/big`, which
+//! bring servers, compilers and browsers, are run once each way, as an ordinary user.
 
 use std::fs;
 use std::io;
@@ -18,9 +19,16 @@ const LIMIT: Duration = Duration::from_secs(300);
 fn main() -> io::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let oracle = Arc::new(Oracle::new(Path::new(env!("CARGO_BIN_EXE_mynah")))?);
+    let mynah = Path::new(env!("CARGO_BIN_EXE_mynah"));
+    let oracle = Arc::new(Oracle::new(mynah)?);
+    let mounting = Arc::new(Oracle::new(mynah)?.mounted_at("/home-server"));
     let mut trials = Vec::new();
-    for (name, script) in scripts(&oracle)? {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for (name, script) in scripts(&mounting, &tests.join("programs/big"))? {
+        let (task, oracle) = (task(&name, &script), Arc::clone(&mounting));
+        trials.push(Trial::test(format!("big::{name}"), move || check_once(&oracle, &task, user_of(&name))));
+    }
+    for (name, script) in scripts(&oracle, &tests.join("programs"))? {
         for &identity in Identity::available() {
             for leg in [Leg::Native, Leg::Local, Leg::Chirp] {
                 let (task, oracle) = (task(&name, &script), Arc::clone(&oracle));
@@ -33,8 +41,7 @@ fn main() -> io::Result<ExitCode> {
 }
 
 /// The scripts by name, each a copy that every user can read.
-fn scripts(oracle: &Oracle) -> io::Result<Vec<(String, PathBuf)>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
+fn scripts(oracle: &Oracle, directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -50,19 +57,50 @@ fn scripts(oracle: &Oracle) -> io::Result<Vec<(String, PathBuf)>> {
 fn task(name: &str, script: &Path) -> Task {
     Task {
         name: name.to_owned(),
-        program: PathBuf::from("/bin/bash"),
-        arguments: vec!["-eu".into(), script.into()],
+        program: PathBuf::from("/usr/bin/env"),
+        arguments: vec![search_path().into(), "/bin/bash".into(), "-eu".into(), script.into()],
         limit: LIMIT,
     }
 }
 
+/// Everyone's programs, and the compiler that these tests were made with.
+fn search_path() -> String {
+    let toolchain = option_env!("CARGO").and_then(|cargo| Path::new(cargo).parent()).unwrap_or(Path::new(""));
+    format!("PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:{}", toolchain.display())
+}
+
+/// The ordinary user, except where the program is in the home directory of who runs the tests.
+fn user_of(script: &str) -> Identity {
+    match (script, Identity::available()) {
+        ("cargo", [.., last]) => *last,
+        _ => Identity::Ordinary,
+    }
+}
+
+/// On every leg, against one native run.
+fn check_once(oracle: &Oracle, task: &Task, identity: Identity) -> Result<(), Failed> {
+    let native = perform_natively(oracle, task, identity)?;
+    for leg in [Leg::Chirp, Leg::Local] {
+        oracle
+            .compare_with(&native, task, leg, identity, &[])
+            .map_err(|difference| format!("{leg}: {difference}"))?;
+    }
+    Ok(())
+}
+
 fn check(oracle: &Oracle, task: &Task, leg: Leg, identity: Identity) -> Result<(), Failed> {
     if leg == Leg::Native {
-        // What fails natively, or never does the same twice, could not judge anything.
-        let transcript = oracle.perform(task, leg, identity)?;
-        if !transcript.lines().any(|line| line == "end: Exit(0)") {
-            return Err(format!("it failed natively:\n{transcript}").into());
-        }
+        // What never does the same twice could not judge anything.
+        perform_natively(oracle, task, identity)?;
     }
     Ok(oracle.compare(task, leg, identity, &[])?)
+}
+
+/// What fails natively could not judge anything either.
+fn perform_natively(oracle: &Oracle, task: &Task, identity: Identity) -> Result<String, Failed> {
+    let transcript = oracle.perform(task, Leg::Native, identity)?;
+    if transcript.lines().any(|line| line == "end: Exit(0)") {
+        return Ok(transcript);
+    }
+    Err(format!("it failed natively:\n{transcript}").into())
 }

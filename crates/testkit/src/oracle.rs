@@ -85,6 +85,8 @@ pub struct Oracle {
     scratch: Scratch,
     servers: Mutex<HashMap<Identity, Kept>>,
     count: AtomicU32,
+    /// By which path programs see the server, where not by its address.
+    mount_point: Option<PathBuf>,
 }
 
 impl Oracle {
@@ -92,7 +94,13 @@ impl Oracle {
     pub fn new(mynah: &Path) -> io::Result<Oracle> {
         let scratch = Scratch::new("oracle")?;
         let mynah = scratch.lend(mynah)?;
-        Ok(Oracle { mynah, scratch, servers: Mutex::default(), count: AtomicU32::new(0) })
+        Ok(Oracle { mynah, scratch, servers: Mutex::default(), count: AtomicU32::new(0), mount_point: None })
+    }
+
+    /// The same, with the server mounted at `path`: for programs that take the colon of an address for a separator.
+    #[must_use]
+    pub fn mounted_at(self, path: &str) -> Oracle {
+        Oracle { mount_point: Some(PathBuf::from(path)), ..self }
     }
 
     /// The directory in which all this happens; anyone may enter it.
@@ -117,13 +125,24 @@ impl Oracle {
         identity: Identity,
         known: &[Difference],
     ) -> Result<(), String> {
-        let explain = |e: io::Error| format!("the test could not be run: {e}");
-        let native = self.perform(task, Leg::Native, identity).map_err(explain)?;
-        let (seen, log) = self.perform_logged(task, leg, identity).map_err(explain)?;
+        let native = self.perform(task, Leg::Native, identity).map_err(|cause| not_run(&cause))?;
+        self.compare_with(&native, task, leg, identity, known)
+    }
+
+    /// As [`Oracle::compare`], with a native run's transcript that is there already.
+    pub fn compare_with(
+        &self,
+        native: &str,
+        task: &Task,
+        leg: Leg,
+        identity: Identity,
+        known: &[Difference],
+    ) -> Result<(), String> {
+        let (seen, log) = self.perform_logged(task, leg, identity).map_err(|cause| not_run(&cause))?;
         let rows = known.iter().filter(|row| {
             row.task == task.name && row.leg == leg && row.identity.is_none_or(|only| only == identity)
         });
-        let expected = expect(&native, rows)?;
+        let expected = expect(native, rows)?;
         if expected == seen {
             return Ok(());
         }
@@ -170,6 +189,15 @@ impl Oracle {
             if leg == Leg::Shown {
                 command.args(["--uid", "4242", "--gid", "4343", "--hostname", "home.example"]);
             }
+            if let (Leg::Chirp, Some(path)) = (leg, &self.mount_point) {
+                let address = self.mount(identity)?;
+                let address = address.strip_prefix("/chirp").map_err(io::Error::other)?;
+                let mut mount = OsString::from(path);
+                mount.push("=chirp://");
+                mount.push(address);
+                mount.push("/,symlinks=all");
+                command.arg("--mount").arg(mount);
+            }
             command.arg("--").arg(&task.program);
         }
         let home = self.directory(&format!("home-{run_name}"), identity)?;
@@ -189,7 +217,10 @@ impl Oracle {
         };
         let seen = match leg {
             Leg::Native | Leg::Local | Leg::Shown => real.clone(),
-            Leg::Chirp => self.mount(identity)?.join(run_name),
+            Leg::Chirp => {
+                let mount = self.mount(identity)?;
+                self.mount_point.as_ref().unwrap_or(&mount).join(run_name)
+            }
         };
         Ok(Place { real, seen })
     }
@@ -303,6 +334,10 @@ fn replace(line: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     }
     result.extend_from_slice(rest);
     result
+}
+
+fn not_run(cause: &io::Error) -> String {
+    format!("the test could not be run: {cause}")
 }
 
 /// The native transcript with the known differences put in.

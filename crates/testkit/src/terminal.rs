@@ -7,10 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchown};
 use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
+
+use crate::run::Identity;
 
 /// Ctrl-C.
 pub const INTERRUPT: &[u8] = b"\x03";
@@ -42,14 +44,32 @@ impl Terminal {
 
     /// Starts a program in a session of its own with this as its controlling terminal and its three streams.
     pub fn start(&self, program: &Command) -> io::Result<Child> {
+        self.start_with(&[], program)
+    }
+
+    /// As [`Terminal::start`], by a user, who owns the terminal from then on.
+    pub fn start_as(&self, program: &Command, identity: Identity) -> io::Result<Child> {
+        let Some(id) = identity.change_to() else { return self.start(program) };
+        fchown(&self.slave, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?;
+        let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
+        self.start_with(&["setpriv", &user, &group, "--clear-groups"], program)
+    }
+
+    fn start_with(&self, before: &[&str], program: &Command) -> io::Result<Child> {
         // setsid(1) does what needs code between fork and exec.
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(program.get_program()).args(program.get_args());
+        command.arg("--ctty").args(before).arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
         let slave = || self.slave.try_clone().map(Stdio::from);
         command.stdin(slave()?).stdout(slave()?).stderr(slave()?).spawn()
+    }
+
+    /// Gives it another size, as a person does by its window's edge.
+    pub fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        Ok(tcsetwinsize(&self.master, size)?)
     }
 
     /// Types.
