@@ -15,11 +15,12 @@ STATIC_MAX_BYTES := 10000000
 MDBOOK_VERSION := 0.5.4
 MDBOOK := $(TARGET_DIR)/tools/bin/mdbook
 
-.PHONY: help demo test check docs docs-check docs-update static bench install clean need-rust need-cc
+.PHONY: help demo test test-all check docs docs-check docs-update static bench install clean need-rust need-cc
 
 help:
 	@echo 'make demo      build, and show programs at work on a server (first start here)'
 	@echo 'make test      install what the tests need, and run them all'
+	@echo 'make test-all  the same in every mode, which takes twice as long'
 	@echo 'make check     formats, lints, house rules, docs, the other processor'
 	@echo 'make static    one static binary: $(STATIC)'
 	@echo 'make docs      the user guide as a book, in docs/book'
@@ -40,6 +41,10 @@ demo: need-rust need-cc
 test: need-rust need-cc
 	@.ci/need-packages -f tests/packages.txt
 	@.ci/run-tests
+
+# Once more with every program traced (make test does a part of that).
+test-all: test
+	@MYNAH_TEST_MECHANISM=trace .ci/run-tests
 
 check: need-rust need-cc
 	$(CARGO) fmt --all --check

@@ -288,10 +288,11 @@ impl Agent {
         }
     }
 
-    fn perform_then(&self, notification: &Notification, look: Look) -> Result<(), TransientError> {
-        let seen = |result| {
+    fn perform_then(self: &Arc<Self>, notification: &Notification, look: Look) -> Result<(), TransientError> {
+        let (agent, pending) = (Arc::clone(self), *notification);
+        let seen = move |result| {
             look(result);
-            self.trace(notification, How::Performed, Some(result));
+            agent.trace(&pending, How::Performed, Some(result));
         };
         match transient::perform_call_then(&self.listener, notification, seen) {
             Err(TransientError::Traced) => {

@@ -224,7 +224,7 @@ impl Agent {
         for notification in old {
             let release = if !self.listener.is_alive(notification.id) {
                 Release::Gone
-            } else if let Some(its_own) = has_signal_to_take(notification.tid, &mut stopping) {
+            } else if let Some(its_own) = self.has_signal_to_take(notification.tid, &mut stopping) {
                 Release::Signalled { its_own }
             } else {
                 continue;
@@ -247,34 +247,34 @@ fn restart_code(number: u32) -> i32 {
     if table::may_be_interrupted(number) { restart::ERESTARTSYS } else { restart::ERESTARTNOINTR }
 }
 
-/// Whether a thread has to leave its call for a signal or a stop; if so, whether that is certainly its own to take.
-/// `stopping` remembers, for one look, which thread groups are.
-fn has_signal_to_take(tid: Tid, stopping: &mut HashMap<i32, bool>) -> Option<bool> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", tid.0)).ok()?;
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim())
-    };
-    let set = |name: &str| field(name).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
-    let unwanted = set("SigBlk:") | set("SigIgn:");
-    if set("SigPnd:") & !unwanted != 0 {
-        return Some(true);
+impl Agent {
+    /// Whether a thread has to leave its call for a signal or a stop; if so, whether that is certainly its own to take.
+    /// `stopping` remembers, for one look, which thread groups are.
+    fn has_signal_to_take(&self, tid: Tid, stopping: &mut HashMap<i32, bool>) -> Option<bool> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", tid.0)).ok()?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim())
+        };
+        let set = |name: &str| field(name).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        let unwanted = set("SigBlk:") | set("SigIgn:");
+        if set("SigPnd:") & !unwanted != 0 {
+            return Some(true);
+        }
+        let leader: i32 = field("Tgid:")?.parse().ok()?;
+        if set("ShdPnd:") & !unwanted != 0 {
+            // The kernel gives a process's signal to its leader if that does not block it (signal.c, complete_signal).
+            return Some(leader == tid.0);
+        }
+        // A stop of the whole group is under way when another thread has stopped: this one has been told to follow.
+        let alone = field("Threads:") == Some("1");
+        (!alone && *stopping.entry(leader).or_insert_with(|| self.group_is_stopping(leader))).then_some(true)
     }
-    let leader: i32 = field("Tgid:")?.parse().ok()?;
-    if set("ShdPnd:") & !unwanted != 0 {
-        // The kernel gives a process's signal to its leader if that does not block it (signal.c, complete_signal).
-        return Some(leader == tid.0);
-    }
-    // A stop of the whole group is under way when another thread has stopped: this one has been told to follow.
-    let alone = field("Threads:") == Some("1");
-    (!alone && *stopping.entry(leader).or_insert_with(|| group_is_stopping(leader))).then_some(true)
-}
 
-/// Whether a thread of the group has stopped. (One that waits in a call has not.)
-fn group_is_stopping(leader: i32) -> bool {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{leader}/task")) else { return false };
-    threads.flatten().any(|thread| {
-        std::fs::read_to_string(thread.path().join("stat"))
-            .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
-    })
+    /// Whether a thread of the group has stopped. (One that waits in a call has not.)
+    fn group_is_stopping(&self, leader: i32) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{leader}/task")) else { return false };
+        let threads = threads.flatten().filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+        threads.map(Tid).any(|thread| self.listener.has_stopped(thread))
+    }
 }

@@ -16,8 +16,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::filter::{Program, Verdict};
 use crate::listener::Listener;
+use crate::memory::{self, MemoryError};
 use crate::pidfd::PidFd;
-use crate::{Abi, Call, Tid, handover, sys};
+use crate::{Abi, Call, Mechanism, Tid, UserPtr, handover, sys};
 
 /// On which side of a fork one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,9 @@ impl Launched {
     pub fn go(&mut self) -> io::Result<()> {
         match self.gate.take() {
             Some(gate) => {
+                if let Some(tracer) = self.listener.as_ref().and_then(|listener| listener.tracer()) {
+                    return tracer.open_gate(gate);
+                }
                 rustix::io::retry_on_intr(|| rustix::io::write(&gate, b"g")).map(drop).map_err(Into::into)
             }
             None => Ok(()),
@@ -94,13 +98,22 @@ impl Launched {
     }
 }
 
+impl Drop for Launched {
+    fn drop(&mut self) {
+        if self.gate.take().is_some() {
+            sys::kill(self.pid);
+        }
+    }
+}
+
 /// Forks a child with a filter; see the [module](self).
 ///
 /// The child gets: a signal mask of `blocked`, default actions but for `ignored`, `limits`, SIGKILL when **the calling thread** ends
 /// (PR_SET_PDEATHSIG; so call from a thread that lives as long as the agent), no_new_privs.
 ///
 /// Errors are those of fork, pipe, prctl, setrlimit and seccomp; EBUSY says that a filter with a listener is already in
-/// force, because we run under another supervisor.
+/// force, because we run under another supervisor. [`MemoryError::Denied`] is the cause of an error where the memory of
+/// programs is closed to us.
 pub fn launch(launch: &Launch<'_>) -> io::Result<Launched> {
     launch.filter.map(check_filter).transpose()?;
     let prepared = Prepared::new(launch);
@@ -113,16 +126,17 @@ pub fn launch(launch: &Launch<'_>) -> io::Result<Launched> {
     };
     let pid = fork_child(&prepared, ends)?;
     drop((gate_child, report_child));
-    let listener = match read_report(&report).and_then(|report| listener_of(pid, report)) {
-        Ok(listener) => listener,
-        Err(error) => {
-            // At the gate's end of file the child leaves; it is waited for so that no zombie stays.
-            drop(gate);
-            drop(report);
+    let report_of_child = read_report(&report);
+    let listener = report_of_child
+        .and_then(|said| {
+            let mechanism = launch.filter.map(Program::mechanism);
+            mechanism.map_or(Ok(()), |_| check_memory(pid)).and_then(|()| listener_of(pid, mechanism, said))
+        })
+        .inspect_err(|_| {
+            // Its end may be notified, with nobody to answer. It is waited for so that no zombie stays.
+            sys::kill(pid);
             let _ = sys::waitid(libc::P_PID, pid.0, libc::WEXITED);
-            return Err(error);
-        }
-    };
+        })?;
     Ok(Launched { pid, listener: listener.map(Arc::new), gate: Some(gate), report })
 }
 
@@ -140,12 +154,29 @@ fn check_filter(filter: &Program) -> io::Result<()> {
     Ok(())
 }
 
-fn listener_of(pid: Tid, report: Option<Report>) -> io::Result<Option<Listener>> {
+fn listener_of(
+    pid: Tid,
+    mechanism: Option<Mechanism>,
+    report: Option<Report>,
+) -> io::Result<Option<Listener>> {
     match report {
+        Some(Report { what: LISTENING, .. }) if mechanism == Some(Mechanism::Trace) => {
+            Listener::traced(pid).map(Some)
+        }
         Some(Report { what: LISTENING, value }) => Listener::new(PidFd::open(pid)?.get_fd(value)?).map(Some),
         Some(Report { what: READY, .. }) => Ok(None),
         Some(Report { value, .. }) => Err(io::Error::from_raw_os_error(value)),
         None => Err(io::Error::other("the child ended before it could install the filter")),
+    }
+}
+
+/// Without a look into its memory nothing can be done for a program: better to know at once. The child is a copy of us, so
+/// what we have at an address it has there, too.
+pub(crate) fn check_memory(child: Tid) -> io::Result<()> {
+    static SOMETHING: u64 = 0;
+    match memory::read_u64(child, UserPtr((&raw const SOMETHING) as u64)) {
+        Err(MemoryError::Denied) => Err(io::Error::new(io::ErrorKind::PermissionDenied, MemoryError::Denied)),
+        _ => Ok(()),
     }
 }
 
@@ -320,12 +351,16 @@ fn set_up(prepared: &Prepared<'_>) -> Result<Option<i32>, i32> {
     Ok(None)
 }
 
-/// Installs a filter and gives its listener's number, or an errno. System calls only.
+/// Installs a filter and gives its listener's number, 0 for one without, or an errno. System calls only.
 ///
 /// WAIT_KILLABLE_RECV: a caller whose notification was received is not disturbed by signals that do not kill it. Kernels
 /// before 5.19 do not know it.
 pub(crate) fn install(filter: &Program) -> Result<i32, i32> {
     const LISTEN: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    if filter.mechanism() == Mechanism::Trace {
+        let installed = sys::seccomp_install(filter, 0);
+        return if installed < 0 { Err(-installed as i32) } else { Ok(0) };
+    }
     let mut listener = sys::seccomp_install(filter, LISTEN | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
     if listener == -i64::from(libc::EINVAL) {
         listener = sys::seccomp_install(filter, LISTEN);

@@ -6,7 +6,7 @@
 //! | [`filter`] | a pure compiler from rows (number, verdict) to the seccomp filter, with its interpreter |
 //! | [`handover`] | the door between an agent and a Mynah that is started below it |
 //! | [`launch`] | starts a program under a filter and hands its [`Listener`](listener::Listener) to the caller |
-//! | [`listener`] | notifications received, answered, resumed; descriptors handed into the program |
+//! | [`listener`] | notifications received, answered, resumed; descriptors handed into the program. By a seccomp listener, or by tracing |
 //! | [`memory`] | bytes and strings of a tracee |
 //! | [`pidfd`] | a process held by descriptor; its descriptors fetched |
 //! | [`transient`] | ptrace in passing: a call performed as another one, execve of another file, safe restarts |
@@ -31,11 +31,15 @@ pub mod handover;
 pub mod launch;
 pub mod leases;
 pub mod listener;
+mod mechanism;
 pub mod memory;
 pub mod pidfd;
 pub mod probe;
+mod ptrace;
 pub mod subreaper;
 mod sys;
+mod trace;
 pub mod transient;
 
 pub use call::{Abi, Call, Notification, Tid, UserPtr};
+pub use mechanism::Mechanism;

@@ -3,9 +3,11 @@
 //! What cannot be undone (a filter, a namespace) is tried in a child that then ends. Nothing needs rights beyond those
 //! of the caller; a refusal is a finding, not an error.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -14,7 +16,7 @@ use crate::launch;
 use crate::listener::{AddFd, Answer, Listener, restart};
 use crate::pidfd::PidFd;
 use crate::transient;
-use crate::{Tid, UserPtr, memory, sys};
+use crate::{Mechanism, Tid, UserPtr, memory, sys};
 
 /// The outcome of one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ pub fn addfd_send() -> Probe {
         let notification = listener.recv()?;
         let number = listener.add_fd(
             notification.id,
-            listener.as_fd(),
+            child.report.as_fd(),
             AddFd { cloexec: true, at: None, answer: true },
         )?;
         child.expect(number, "descriptors can be handed to programs")
@@ -91,6 +93,27 @@ pub fn process_vm() -> Probe {
     }))
 }
 
+/// Whether a child's memory can be read in any way. Without that nothing works.
+#[must_use]
+pub fn memory() -> Probe {
+    const VALUE: u64 = 0x4d79_6e61_6821_0b0d;
+    static MARK: u64 = VALUE;
+    let trial = || -> io::Result<&'static str> {
+        let child = match sys::fork()? {
+            0 => paused_child(),
+            pid => Tid(pid),
+        };
+        let seen = memory::read_u64(child, UserPtr((&raw const MARK) as u64));
+        end(child);
+        match seen {
+            Ok(VALUE) => Ok("memory of programs can be read"),
+            Ok(_) => Err(io::Error::other("the memory of programs reads wrong")),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    };
+    Probe::new(trial())
+}
+
 /// Whether a program can be seized with ptrace(2), and let go again.
 #[must_use]
 pub fn ptrace_seize() -> Probe {
@@ -101,6 +124,90 @@ pub fn ptrace_seize() -> Probe {
         listener.answer(again.id, Answer::Value(i64::from(ANSWER)))?;
         child.expect(ANSWER, "programs can be traced for a moment")
     }))
+}
+
+/// Whether programs can be traced for good, and calls that the filter shows to the tracer be answered: what is used where no
+/// listener can be had (Linux 5.6, for [`PidFd::get_fd`]).
+#[must_use]
+pub fn tracing() -> Probe {
+    Probe::new(notifying_filter().map_err(io::Error::other).and_then(|filter| {
+        match calls_out_of_sight(&filter, &[libc::SYS_getpriority as u32])?.as_slice() {
+            [] => Ok("programs can be traced, and their calls answered"),
+            _ => Err(io::Error::other("another supervisor hides calls from a tracer")),
+        }
+    }))
+}
+
+/// Which of these native calls, all of which `filter` notifies, a tracer would not be shown. The filter of another supervisor
+/// around us comes first: its listener gets what it asks for, and we do not.
+///
+/// They are made by a child with arguments that no call accepts, and not performed if they are seen. None of them may be one
+/// that ends the child, or that has an effect whatever its arguments.
+pub fn calls_out_of_sight(filter: &Program, numbers: &[u32]) -> io::Result<Vec<u32>> {
+    let filter = filter.clone().by(Mechanism::Trace);
+    // A thread of its own: it is the tracer, and what it traces ends with it.
+    thread::scope(|scope| {
+        let trial = thread::Builder::new().name("trial".into());
+        let trial = trial.spawn_scoped(scope, || traced_trial(&filter, numbers))?;
+        trial.join().unwrap_or_else(|_| Err(io::Error::other("the trial broke off")))
+    })
+}
+
+fn traced_trial(filter: &Program, numbers: &[u32]) -> io::Result<Vec<u32>> {
+    let (report, report_child) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (gate_child, gate) = pipe_with(PipeFlags::CLOEXEC)?;
+    let ends = [&report_child, &gate_child, &gate].map(std::os::fd::AsRawFd::as_raw_fd);
+    let pid = match sys::fork()? {
+        0 => {
+            // Else the gate would have no end of file, being held open by the one who waits at it.
+            sys::raw_close(ends[2]);
+            traced_child(filter, numbers, ends[0], ends[1])
+        }
+        pid => Tid(pid),
+    };
+    drop((report_child, gate_child));
+    let seen = read_word(&report).and_then(|installed| match installed {
+        Some(0) => launch::check_memory(pid).and_then(|()| see_calls(pid, gate)),
+        Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+        None => Err(io::Error::other("the trial's process ended early")),
+    });
+    if seen.is_err() {
+        end(pid);
+    }
+    let seen = seen?;
+    Ok(numbers.iter().copied().filter(|number| !seen.contains(number)).collect())
+}
+
+/// Answers all that the child asks for, until it ends.
+fn see_calls(child: Tid, gate: OwnedFd) -> io::Result<HashSet<u32>> {
+    let listener = Listener::traced(child)?;
+    if let Some(tracer) = listener.tracer() {
+        tracer.open_gate(gate)?;
+    }
+    let mut seen = HashSet::new();
+    loop {
+        match listener.recv() {
+            Ok(call) if seen.insert(call.call.number) => listener.answer(call.id, Answer::Value(0))?,
+            // The child is done, and what it does to end is notified, too.
+            Ok(call) => listener.resume(call.id)?,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(seen),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reports 0 or an errno, waits at the gate, makes the calls and ends.
+fn traced_child(filter: &Program, numbers: &[u32], report: i32, gate: i32) -> ! {
+    let installed = sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)
+        .and_then(|()| sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1))
+        .and_then(|()| launch::install(filter).map(drop));
+    sys::raw_write(report, &installed.err().unwrap_or(0).to_ne_bytes());
+    if sys::raw_read(gate, &mut [0]) == 1 {
+        numbers.iter().for_each(|&number| sys::raw_unacceptable(number));
+    }
+    loop {
+        sys::raw_kill_self();
+    }
 }
 
 /// Yama's `ptrace_scope`: 0 all of a user's processes, 1 descendants only, 2 administrators only, 3 nobody. `None` on
@@ -183,6 +290,15 @@ fn notified_child(program: &Program, report: i32) -> ! {
     };
     sys::raw_write(report, &listener.to_ne_bytes());
     sys::raw_write(report, &(sys::raw_getpriority() as i32).to_ne_bytes());
+    loop {
+        sys::raw_pause();
+    }
+}
+
+/// Waits to be killed.
+fn paused_child() -> ! {
+    // It is killed by the one who made it; should that one end before, by this.
+    let _ = sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
     loop {
         sys::raw_pause();
     }

@@ -194,9 +194,13 @@ pub(crate) fn block_only(blocked: &[bool]) {
 ///
 /// Not through the C library, which keeps the first real-time signals to itself.
 pub(crate) fn set_signal_action(signal: i32, action: libc::sighandler_t) {
+    set_signal_action_with(signal, action, 0);
+}
+
+fn set_signal_action_with(signal: i32, action: libc::sighandler_t, flags: usize) {
     const SIGSET_BYTES: usize = 8;
     // The kernel's `struct sigaction`: handler, flags, restorer, mask.
-    let kernel_action: [usize; 4] = [action, 0, 0, 0];
+    let kernel_action: [usize; 4] = [action, flags, 0, 0];
     let old = std::ptr::null_mut::<libc::c_void>();
     // SAFETY: the structure lives until the call is over. The two actions are no functions, so nothing of ours is ever
     // run by them.
@@ -251,6 +255,20 @@ pub(crate) fn raw_close(fd: i32) {
 pub(crate) fn raw_getpriority() -> i64 {
     // SAFETY: the arguments are numbers.
     result(unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) })
+}
+
+/// Makes a native call with arguments that are no addresses, no descriptors and no flags, for a forked child.
+pub(crate) fn raw_unacceptable(number: u32) {
+    const BAD: libc::c_long = -1;
+    // SAFETY: no argument is an address that is mapped, so nothing of ours is touched.
+    unsafe { libc::syscall(number.into(), BAD, BAD, BAD, BAD, BAD, BAD) };
+}
+
+/// Ends the calling process by SIGKILL, for a forked child: calls to exit may be notified.
+pub(crate) fn raw_kill_self() {
+    let process = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: the arguments are numbers.
+    unsafe { libc::syscall(libc::SYS_kill, process, libc::SIGKILL) };
 }
 
 /// Waits for a signal, for a forked child.
@@ -317,4 +335,70 @@ pub(crate) fn set_lease(fd: RawFd, kind: i32) -> io::Result<()> {
     // SAFETY: the call takes two numbers and touches no memory of ours; a number that is no descriptor is an error.
     let result = unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Gives a Unix socket an address of the kernel's choice (unix(7), "autobind").
+pub(crate) fn autobind(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let family = libc::AF_UNIX as libc::sa_family_t;
+    let pointer: *const libc::sa_family_t = &family;
+    let length = size_of::<libc::sa_family_t>() as libc::socklen_t;
+    // SAFETY: the length covers the family alone, which is what the pointer points to.
+    check_int(unsafe { libc::bind(socket.as_raw_fd(), pointer.cast(), length) }).map(drop)
+}
+
+/// The limits of open descriptors of another process.
+pub(crate) fn limit_of(process: crate::Tid) -> io::Result<rustix::process::Rlimit> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let nothing = std::ptr::null::<libc::rlimit64>();
+    // SAFETY: no new limit is passed, and the old one goes into a structure of ours.
+    check_int(unsafe { libc::prlimit64(process.0, libc::RLIMIT_NOFILE, nothing, &mut limit) })?;
+    let bounded = |value| (value != libc::RLIM64_INFINITY).then_some(value);
+    Ok(rustix::process::Rlimit { current: bounded(limit.rlim_cur), maximum: bounded(limit.rlim_max) })
+}
+
+/// Makes a signal interrupt the call that a thread waits in, and do nothing else.
+pub(crate) fn make_interrupting(signal: i32) -> io::Result<()> {
+    extern "C" fn nothing(_: i32) {}
+    let handler: extern "C" fn(i32) = nothing;
+    // SAFETY: all-zero bytes are a valid sigaction: no flags (so calls are not restarted), an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    // SAFETY: the structure is live, and its handler touches nothing.
+    check_int(unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Keeps SIGCHLD, at its default action, for children that end: none for those that stop.
+pub(crate) fn announce_no_stops() {
+    set_signal_action_with(libc::SIGCHLD, libc::SIG_DFL, libc::SA_NOCLDSTOP as usize);
+}
+
+/// Blocks one signal of the calling thread.
+pub(crate) fn block_signal(signal: i32) {
+    change_signal_mask(libc::SIG_BLOCK, signal);
+}
+
+/// Unblocks one signal of the calling thread.
+pub(crate) fn unblock_signal(signal: i32) {
+    change_signal_mask(libc::SIG_UNBLOCK, signal);
+}
+
+fn change_signal_mask(how: i32, signal: i32) {
+    let mut set = no_signals();
+    // SAFETY: the pointer comes from an exclusive reference.
+    unsafe { libc::sigaddset(&mut set, signal) };
+    // SAFETY: the set is live, and the old mask is not asked for.
+    unsafe { libc::pthread_sigmask(how, &set, std::ptr::null_mut()) };
+}
+
+/// Kills the process of a thread. Of no effect on one that has ended.
+pub(crate) fn kill(thread: crate::Tid) {
+    // SAFETY: the arguments are numbers.
+    unsafe { libc::syscall(libc::SYS_tkill, thread.0, libc::SIGKILL) };
+}
+
+/// Sends a signal to a thread of this process. Of no effect on one that has ended.
+pub(crate) fn signal_own_thread(tid: i32, signal: i32) {
+    let process = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: the arguments are numbers.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, tid, signal) };
 }

@@ -128,12 +128,13 @@ fn a_filter_that_would_catch_the_launch_itself_is_refused() {
 
 #[test]
 fn a_launch_that_is_given_up_leaves_no_program() {
-    let (argv, envp, filter) = (strings(&["true"]), environment(), program_of(&[]));
+    let filter = program_of(&notify(&[libc::SYS_exit_group]));
+    let (argv, envp) = (strings(&["true"]), environment());
     let how = plain(&argv, &envp, &filter);
     let launched = launch(&how).unwrap();
     let pid = launched.pid;
     drop(launched);
-    assert_eq!(subreaper::wait(pid).unwrap(), Exit::Code(127));
+    assert_eq!(subreaper::wait(pid).unwrap(), Exit::Signal(libc::SIGKILL));
 }
 
 #[test]
@@ -142,12 +143,20 @@ fn limits_are_set() {
     let limits = [(Resource::Nofile, Rlimit { current: Some(77), maximum: Some(99) })];
     let how = Launch { limits: &limits, ..plain(&argv, &envp, &filter) };
     let mut launched = launch(&how).unwrap();
+    let listener = Arc::clone(&launched.listener);
+    let server = thread::spawn(move || serve(&listener, |_, _| Do::Resume));
     launched.go().unwrap();
     assert_eq!(launched.exec_failure().unwrap(), None);
     assert_eq!(subreaper::wait(launched.pid).unwrap(), Exit::Code(77));
+    server.join().unwrap();
 }
 
 #[test]
 fn all_this_holds_for_an_ordinary_user() {
     supervised::again_as_ordinary_user("ordinary_user");
+}
+
+#[test]
+fn all_this_holds_by_tracing() {
+    supervised::again_by_tracing("by_tracing");
 }

@@ -10,6 +10,8 @@ fn what_the_other_tests_use_is_found_to_work() {
         ("addfd_send", probe::addfd_send()),
         ("process_vm", probe::process_vm()),
         ("ptrace_seize", probe::ptrace_seize()),
+        ("tracing", probe::tracing()),
+        ("memory", probe::memory()),
     ] {
         assert!(probe.ok, "{name}: {}", probe.detail);
     }

@@ -1,6 +1,6 @@
 //! The command line. One definition an option: its flag, its `MYNAH_*` variable and its help are all here.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use mynah_agent::identity::HOST_NAME_MAX;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -63,6 +63,9 @@ pub(crate) struct RunArgs {
     /// Tell at the end what was asked of each file and server, by each program
     #[arg(long)]
     pub(crate) summary: bool,
+    /// How to intercept system calls: by a seccomp listener, by tracing, or by what can be had
+    #[arg(long, value_name = "HOW", env = "MYNAH_MECHANISM", default_value = "auto")]
+    pub(crate) mechanism: MechanismChoice,
     /// What to log: off, error, warn, info, debug or trace, or a filter such as mynah_agent=debug
     #[arg(long, value_name = "LEVEL", env = "MYNAH_LOG")]
     pub(crate) log: Option<String>,
@@ -106,6 +109,17 @@ pub(crate) struct Groups(pub(crate) Vec<Group>);
 pub(crate) struct Group {
     pub(crate) gid: u32,
     pub(crate) name: Option<String>,
+}
+
+/// `--mechanism`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MechanismChoice {
+    /// A listener; where there is none, tracing
+    Auto,
+    /// A seccomp listener, or nothing
+    Listener,
+    /// ptrace and seccomp together: slower, and no debugger works inside
+    Trace,
 }
 
 /// Where placeholders are kept.

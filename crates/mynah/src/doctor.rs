@@ -151,17 +151,39 @@ fn inside(machine: &Machine, version: i64) -> Report {
     Report { machine: machine.system.clone(), lines: vec![around], uses }
 }
 
+/// Whether a listener does all that is needed of one.
+fn has_listener(machine: &Machine) -> bool {
+    machine.seccomp_listener.ok && machine.addfd_send.ok
+}
+
+/// Memory, and one of the two mechanisms, are needed.
 fn mechanism(machine: &Machine) -> Vec<Line> {
-    use Weight::{Needed, Useful};
+    use Weight::{Needed, Told, Useful};
+    let listener = if machine.tracing.ok { Useful } else { Needed };
+    let tracing = if has_listener(machine) { Told } else { Needed };
     vec![
-        line("seccomp listener", Needed, &machine.seccomp_listener, || {
-            "No seccomp listener to be had. Inside another supervised tree (a Mynah, a container engine that intercepts \
-             calls) run Mynah outside of it; in a container allow seccomp(2) and the flag NEW_LISTENER (for Docker: \
-             --security-opt seccomp=unconfined, or a profile that permits it); otherwise Linux 5.9 or newer is needed."
+        line("memory of programs", Needed, &machine.memory, || {
+            let told = crate::run::closed_memory(machine.yama_scope);
+            let mut letters = told.chars();
+            letters
+                .next()
+                .map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+        }),
+        line("seccomp listener", listener, &machine.seccomp_listener, || {
+            "No seccomp listener to be had, so programs are traced where that works: slower, and without debuggers \
+             inside. Inside another supervised tree (a container engine that intercepts calls) run Mynah outside of it; \
+             in a container allow seccomp(2) and the flag NEW_LISTENER (for Docker: --security-opt \
+             seccomp=unconfined, or a profile that permits it); otherwise Linux 5.9 or newer is needed."
                 .to_owned()
         }),
-        line("descriptor hand-over", Needed, &machine.addfd_send, || {
-            "Descriptors cannot be handed to programs (ADDFD with SEND): Linux 5.14 or newer is needed."
+        line("descriptor hand-over", listener, &machine.addfd_send, || {
+            "Descriptors cannot be handed to programs (ADDFD with SEND), so programs are traced where that works: \
+             Linux 5.14 or newer is needed."
+                .to_owned()
+        }),
+        line("tracing", tracing, &machine.tracing, || {
+            "Programs cannot be traced either: in a container add the capability SYS_PTRACE or allow ptrace(2); \
+             Linux 5.6 or newer is needed."
                 .to_owned()
         }),
         line("uninterrupted calls", Useful, &machine.wait_killable, || {
@@ -278,8 +300,11 @@ fn programs(cache: &Room) -> Line {
 }
 
 fn uses(machine: &Machine) -> Vec<(&'static str, String)> {
-    let interception = if machine.seccomp_listener.ok && machine.addfd_send.ok {
+    let interception = if has_listener(machine) {
         "seccomp user notification; descriptors of ordinary files are not trapped for read and write"
+    } else if machine.tracing.ok {
+        "seccomp with ptrace, because no listener can be had: no debugger (gdb, strace) works inside, a trapped call \
+         costs about twice as much, an open of a remote file some 100 us; read and write are not trapped"
     } else {
         "nothing that is there (see below)"
     };
@@ -329,6 +354,8 @@ mod tests {
             seccomp_listener: yes(),
             addfd_send: yes(),
             wait_killable: yes(),
+            tracing: yes(),
+            memory: yes(),
             process_vm: yes(),
             ptrace_seize: yes(),
             yama_scope: Some(1),
@@ -355,8 +382,26 @@ mod tests {
     }
 
     #[test]
-    fn without_a_listener_nothing_runs_and_the_report_says_what_to_do() {
+    fn without_a_listener_programs_are_traced_and_the_report_says_what_that_costs() {
         let report = judge(&Machine { seccomp_listener: no(), ..good_machine() });
+        let text = report.to_string();
+        assert!(report.can_run());
+        assert!(text.contains("no!  seccomp listener") && text.contains("What to do"), "{text}");
+        let interception = report.to_json()["uses"]["interception"].as_str().unwrap().to_owned();
+        assert!(interception.contains("ptrace") && interception.contains("no debugger"), "{interception}");
+    }
+
+    #[test]
+    fn where_memory_is_closed_nothing_runs_and_the_report_says_why() {
+        let report = judge(&Machine { memory: no(), yama_scope: Some(3), ..good_machine() });
+        assert!(!report.can_run());
+        let text = report.to_string();
+        assert!(text.contains("NO!  memory of programs") && text.contains("ptrace_scope is 3"), "{text}");
+    }
+
+    #[test]
+    fn without_any_mechanism_nothing_runs_and_the_report_says_what_to_do() {
+        let report = judge(&Machine { seccomp_listener: no(), tracing: no(), ..good_machine() });
         let text = report.to_string();
         assert!(!report.can_run());
         assert!(text.contains("NO!  seccomp listener") && text.contains("What to do"), "{text}");

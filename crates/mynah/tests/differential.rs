@@ -18,12 +18,66 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Failed, Trial};
 use mynah_testkit::compiler::compile;
 use mynah_testkit::oracle::{Leg, Oracle, Task};
-use mynah_testkit::run::Identity;
+use mynah_testkit::run::{Identity, mode_options};
 
 use known::DIFFERENCES;
 
 /// Far more than any of them needs; only what hangs reaches it.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What is also compared with all programs traced, in every run of the tests: some of each family, those that wait, are
+/// signalled, start others or fill their tables of descriptors first of all. `MYNAH_TEST_MECHANISM=trace` does all of them so.
+const ALSO_TRACED: &[&str] = &[
+    "attributes/permissions",
+    "attributes/stat_family",
+    "attributes/umask",
+    "attributes/xattrs",
+    "descriptors/close_range",
+    "descriptors/dup",
+    "descriptors/fork_shared",
+    "descriptors/limits",
+    "descriptors/poll_files",
+    "directories/cwd",
+    "directories/dirfds",
+    "fifos/opening",
+    "files/append",
+    "files/copying",
+    "files/deleted_but_open",
+    "files/open_flags",
+    "files/openat",
+    "files/read_write",
+    "files/two_writers",
+    "listing/getdents",
+    "locks/fcntl",
+    "locks/interrupted",
+    "mappings/shared",
+    "names/links",
+    "names/mkdir_rmdir",
+    "names/rename",
+    "names/symlink_walks",
+    "odd/entries",
+    "odd/i386",
+    "odd/many_processes",
+    "odd/privileges",
+    "odd/static_program",
+    "paths/bad_pointers",
+    "paths/long_names",
+    "proc/no_leaks",
+    "proc/self",
+    "processes/endings",
+    "processes/exec",
+    "processes/interpreter",
+    "processes/spawn",
+    "random/seed_1",
+    "signals/handlers",
+    "signals/storm",
+    "sockets/unix_names",
+    "threads/racing_opens",
+    "threads/shared_tables",
+];
+
+/// Programs that cannot agree with the kernel where all programs are traced: nobody has two tracers.
+const NEED_NO_TRACER: &[&str] = &["odd/debugged"];
 
 fn main() -> io::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
@@ -34,7 +88,16 @@ fn main() -> io::Result<ExitCode> {
         let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         move || known_rows_are_sound(&names)
     })];
+    let traced = mode_options().iter().any(|option| option == "trace");
     for source in sources {
+        if traced && NEED_NO_TRACER.contains(&source.name.as_str()) {
+            continue;
+        }
+        if !traced && ALSO_TRACED.contains(&source.name.as_str()) {
+            let (name, workshop) = (format!("{}::traced", source.name), Arc::clone(&workshop));
+            let source = source.clone();
+            trials.push(Trial::test(name, move || workshop.check_traced(&source)));
+        }
         for &identity in Identity::available() {
             // Root keeps its rights when it is shown as an ordinary user, which no program here expects.
             let is_shown = identity == Identity::Ordinary && source.name != NEEDS_USER_NAMESPACES;
@@ -84,13 +147,16 @@ fn sources(root: &Path) -> io::Result<Vec<Source>> {
 /// Compiles each program once, when it is first needed, and runs it.
 struct Workshop {
     oracle: Oracle,
+    /// The same, with programs that are traced.
+    traced: Oracle,
     programs: Mutex<HashMap<String, PathBuf>>,
 }
 
 impl Workshop {
     fn new() -> io::Result<Workshop> {
-        let oracle = Oracle::new(Path::new(env!("CARGO_BIN_EXE_mynah")))?;
-        Ok(Workshop { oracle, programs: Mutex::default() })
+        let mynah = Path::new(env!("CARGO_BIN_EXE_mynah"));
+        let (oracle, traced) = (Oracle::new(mynah)?, Oracle::new(mynah)?.traced());
+        Ok(Workshop { oracle, traced, programs: Mutex::default() })
     }
 
     fn check(&self, source: &Source, leg: Leg, identity: Identity) -> Result<(), Failed> {
@@ -100,6 +166,13 @@ impl Workshop {
             return Ok(self.check_natively(&task, identity)?);
         }
         Ok(self.oracle.compare(&task, leg, identity, DIFFERENCES)?)
+    }
+
+    /// Of the ordinary user, on a server.
+    fn check_traced(&self, source: &Source) -> Result<(), Failed> {
+        let program = self.program(source)?;
+        let task = Task { name: source.name.clone(), program, arguments: Vec::new(), limit: LIMIT };
+        Ok(self.traced.compare(&task, Leg::Chirp, Identity::Ordinary, DIFFERENCES)?)
     }
 
     /// A program that fails natively, or never says the same twice, could not judge anything.
@@ -124,6 +197,11 @@ impl Workshop {
 
 /// A row for a program that is gone, or without a reason, explains nothing.
 fn known_rows_are_sound(names: &[String]) -> Result<(), Failed> {
+    for named in ALSO_TRACED.iter().chain(NEED_NO_TRACER) {
+        if !names.iter().any(|name| name == named) {
+            return Err(format!("no such program: {named}").into());
+        }
+    }
     for row in DIFFERENCES {
         if !names.iter().any(|name| name == row.task) {
             return Err(format!("no such program: {}", row.task).into());

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use mynah_testkit::run::{Ended, Identity, run};
 use mynah_testkit::serving::Serving;
 
-use site::{LIMIT, Site, assert_ended, assert_refused};
+use site::{LIMIT, Site, again_traced, assert_ended, assert_refused};
 
 /// A site with a server over `served`, which holds a file `f` and a directory `d` with a file `g`.
 fn served(name: &str) -> (Site, Serving, String) {
@@ -387,4 +387,24 @@ fn drivers_and_system_calls_are_told() {
             "{call} is not listed"
         );
     }
+}
+
+#[test]
+fn names_are_the_same_where_programs_are_traced() {
+    again_traced(&[
+        "a_host_is_an_ordinary_directory",
+        "the_service_root_takes_no_entries",
+        "dot_dot_never_escapes",
+        "a_prefix_names_a_directory_of_a_server",
+        "a_prefix_names_a_local_directory",
+        "the_longest_prefix_wins",
+        "many_instances_of_one_program_side_by_side",
+        "a_whole_root_on_a_server",
+        "options_of_mounts",
+        "links_across_mounts",
+        "what_crosses_a_mount_is_exdev",
+        "redirections_reach_the_server",
+        "standard_streams_may_be_closed",
+        "programs_on_the_server_run",
+    ]);
 }

@@ -10,11 +10,11 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use mynah_testkit::processes::{running, running_below, wait_until_none};
-use mynah_testkit::run::{Ended, Running, run, start, start_fed, wait_until};
+use mynah_testkit::run::{Ended, Running, mode_options, run, start, start_fed, wait_until};
 use mynah_testkit::terminal::{INTERRUPT, QUIT, SUSPEND, Terminal};
 use rustix::process::{Pid, Signal, kill_process};
 
-use site::{Hanging, LIMIT, Site, assert_ended};
+use site::{Hanging, LIMIT, Site, again_traced, assert_ended};
 
 /// Well below the default time-out of calls, so that a release by time-out is not taken for one by the signal.
 const SOON: Duration = Duration::from_secs(20);
@@ -114,8 +114,10 @@ fn wait_for_state(pid: Pid, wanted: char) {
     loop {
         let text = fs::read_to_string(&path).expect("it lives");
         let state = text.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
-        // A wait that only death can end shows as D on kernels where a notification is awaited so.
-        if state == Some(wanted) || (wanted == 'S' && state == Some('D')) {
+        // A wait that only death can end shows as D on kernels where a notification is awaited so. A tracer's own stop, and
+        // what becomes of others under a tracer, show as t.
+        let traced = !mode_options().is_empty() && state == Some('t');
+        if state == Some(wanted) || (wanted == 'S' && state == Some('D')) || traced {
             return;
         }
         assert!(Instant::now() < deadline, "state {state:?} instead of {wanted}");
@@ -224,7 +226,12 @@ fn the_terminal_is_usable_whatever_dies() {
     let terminal = Terminal::open().unwrap();
     let mut command = Command::new(site.mynah_path());
     let script = format!("stty raw -echo; exec {} 1000", sleep.display());
-    command.arg("run").arg("--cache-dir").arg(site.join("cache-tty")).args(["--", "sh", "-c", &script]);
+    command
+        .arg("run")
+        .args(mode_options())
+        .arg("--cache-dir")
+        .arg(site.join("cache-tty"))
+        .args(["--", "sh", "-c", &script]);
     let mut child = terminal.start(&command).unwrap();
     let deadline = Instant::now() + SOON;
     while running(&sleep).unwrap().is_empty() {
@@ -245,7 +252,12 @@ fn a_terminal_that_hangs_up_ends_all() {
     let mut terminal = Terminal::open().unwrap();
     let mut command = Command::new(site.mynah_path());
     let script = format!("{} 1000 & echo started; {} 1000", sleep.display(), sleep.display());
-    command.arg("run").arg("--cache-dir").arg(site.join("cache-tty")).args(["--", "sh", "-c", &script]);
+    command
+        .arg("run")
+        .args(mode_options())
+        .arg("--cache-dir")
+        .arg(site.join("cache-tty"))
+        .args(["--", "sh", "-c", &script]);
     let mut child = terminal.start(&command).unwrap();
     terminal.wait_for("started", SOON).unwrap();
     drop(terminal);
@@ -371,7 +383,7 @@ fn a_signal_is_passed_on_where_the_sessions_leader_is_outside_the_pid_namespace(
     let site = Site::new("outer-session");
     let mut command = site.command("unshare");
     command.args(["--user", "--map-current-user", "--pid", "--fork", "--mount-proc", "--kill-child"]);
-    command.arg(site.mynah_path()).arg("run").arg("--cache-dir").arg(site.join("cache"));
+    command.arg(site.mynah_path()).arg("run").args(mode_options()).arg("--cache-dir").arg(site.join("cache"));
     // Mynah is the namespace's first process.
     command.args(["--", "/bin/sh", "-c", "trap 'echo hung up; exit 7' HUP; kill -HUP 1; sleep 1000 & wait"]);
     let outcome = run(&mut command, SOON).unwrap();
@@ -438,4 +450,24 @@ fn a_server_that_dies_is_an_error_that_is_told() {
     // Bash does not look at close's result; Mynah's own exit status and its line do tell.
     assert_ended(&outcome, Ended::Exit(125));
     assert!(outcome.err().contains("/f"), "the file is named: {}", outcome.err());
+}
+
+#[test]
+fn waiting_is_the_same_where_programs_are_traced() {
+    again_traced(&[
+        "a_call_to_a_server_that_hangs_ends_by_its_time_out",
+        "a_signal_ends_a_program_in_the_middle_of_a_call",
+        "a_handled_signal_interrupts_a_call",
+        "a_restartable_signal_and_then_a_fatal_one",
+        "stopping_and_continuing_in_the_middle_of_a_call",
+        "one_hanging_server_stalls_nobody_else",
+        "ctrl_c_in_the_middle_of_a_call",
+        "ctrl_z_in_the_middle_of_a_call",
+        "exit_statuses",
+        "sigterm_reaches_the_program_first",
+        "what_the_program_leaves_running_ends_with_it",
+        "whichever_process_of_mynah_is_killed_all_end",
+        "a_fork_storm_ends_with_mynah",
+        "what_a_killed_program_wrote_follows_at_once",
+    ]);
 }

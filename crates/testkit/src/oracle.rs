@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::run::{Identity, Outcome, run};
+use crate::run::{Identity, Outcome, mode_options, run};
 use crate::scratch::Scratch;
 use crate::serving::Serving;
 use crate::tree;
@@ -82,6 +82,8 @@ pub struct Difference {
 #[derive(Debug)]
 pub struct Oracle {
     mynah: PathBuf,
+    /// What `mynah run` is told besides.
+    options: Vec<OsString>,
     scratch: Scratch,
     servers: Mutex<HashMap<Identity, Kept>>,
     count: AtomicU32,
@@ -94,13 +96,21 @@ impl Oracle {
     pub fn new(mynah: &Path) -> io::Result<Oracle> {
         let scratch = Scratch::new("oracle")?;
         let mynah = scratch.lend(mynah)?;
-        Ok(Oracle { mynah, scratch, servers: Mutex::default(), count: AtomicU32::new(0), mount_point: None })
+        let options = mode_options();
+        let (servers, count) = (Mutex::default(), AtomicU32::new(0));
+        Ok(Oracle { mynah, options, scratch, servers, count, mount_point: None })
     }
 
     /// The same, with the server mounted at `path`: for programs that take the colon of an address for a separator.
     #[must_use]
     pub fn mounted_at(self, path: &str) -> Oracle {
         Oracle { mount_point: Some(PathBuf::from(path)), ..self }
+    }
+
+    /// With programs that are traced, whatever the mode of the tests.
+    #[must_use]
+    pub fn traced(self) -> Oracle {
+        Oracle { options: vec!["--mechanism".into(), "trace".into()], ..self }
     }
 
     /// The directory in which all this happens; anyone may enter it.
@@ -185,7 +195,8 @@ impl Oracle {
                 .arg(cache)
                 .arg("--log-file")
                 .arg(log)
-                .args(["--log", "debug"]);
+                .args(["--log", "debug"])
+                .args(&self.options);
             if leg == Leg::Shown {
                 command.args(["--uid", "4242", "--gid", "4343", "--hostname", "home.example"]);
             }

@@ -1,5 +1,6 @@
 //! Running a program to its end, or to the end of the test's patience.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -49,6 +50,14 @@ impl fmt::Display for Identity {
             Identity::Ordinary => "user",
         })
     }
+}
+
+/// What `mynah run` is told besides, so that the same tests can be run in another mode: by the variable
+/// `MYNAH_TEST_MECHANISM`, `trace` for instance.
+#[must_use]
+pub fn mode_options() -> Vec<OsString> {
+    let mechanism = std::env::var_os("MYNAH_TEST_MECHANISM");
+    mechanism.map_or_else(Vec::new, |mechanism| vec!["--mechanism".into(), mechanism])
 }
 
 /// How a program ended.

@@ -25,4 +25,4 @@ mod watching;
 mod xattr;
 
 pub use args::Arg;
-pub use table::{Class, Row, TABLE, filter};
+pub use table::{Class, Row, TABLE, filter, trappable};

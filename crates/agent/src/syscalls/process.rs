@@ -61,7 +61,9 @@ pub(super) fn clone(call: Call<'_>) -> Outcome {
     if asks_for_user_namespace(call) {
         return Outcome::Errno(Errno::EPERM);
     }
-    call.agent.tasks.root_changes(call.tid());
+    if call.int(0) & (libc::CLONE_NEWNS | libc::CLONE_NEWUSER) != 0 {
+        call.agent.tasks.root_changes(call.tid());
+    }
     Outcome::Resume
 }
 

@@ -74,9 +74,12 @@ const SHARED_FILE_MAPPING: Rule = notify_when(&[
     Test::AnyBits { arg: 3, bits: libc::MAP_SHARED as u32 },
     Test::NoBits { arg: 3, bits: libc::MAP_ANONYMOUS as u32 },
 ]);
-/// A child that gets a mount or user namespace of its own.
-const NEW_NAMESPACE: Rule =
-    notify_when(&[Test::AnyBits { arg: 0, bits: (libc::CLONE_NEWNS | libc::CLONE_NEWUSER) as u32 }]);
+/// A child that gets a mount or user namespace of its own, or that is not to be traced, which a tracer that intercepts calls
+/// must not let happen.
+const NEW_NAMESPACE: Rule = notify_when(&[Test::AnyBits {
+    arg: 0,
+    bits: (libc::CLONE_NEWNS | libc::CLONE_NEWUSER | libc::CLONE_UNTRACED) as u32,
+}]);
 /// The parent-death signal, which the first program has from us, and the dumpable attribute, without which an agent that is
 /// not root could not read a program's memory. And what a Mynah asks that finds itself below another.
 const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
@@ -97,6 +100,16 @@ const PEER: Rule = notify_when(&[
     Test::OneOf { arg: 2, values: &[libc::SO_PEERCRED as u32] },
 ]);
 const HAS_ADDRESS: Rule = notify_when(&[Test::NotZero { arg: 4 }]);
+
+/// A filter with a listener. Where programs are traced the kernel would allow it, and show the listener what we are to see.
+const ASKS_FOR_LISTENER: Rule = Rule::When {
+    tests: &[
+        Test::OneOf { arg: 0, values: &[libc::SECCOMP_SET_MODE_FILTER] },
+        Test::AnyBits { arg: 1, bits: libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32 },
+    ],
+    then: Verdict::Errno(libc::EBUSY as u16),
+    otherwise: Verdict::Allow,
+};
 
 macro_rules! rows {
     ($($(#[$attr:meta])* $name:ident: $class:tt $(($detail:tt))? $($handler:path [$($arg:expr),*])? $(, if $rule:expr)? $(, $note:literal)?;)*) => {
@@ -493,7 +506,7 @@ rows! {
     getcpu: native;
     kcmp: native;
     ptrace: native;
-    seccomp: native, "a program that asks for a listener of its own gets EBUSY";
+    seccomp: native, if ASKS_FOR_LISTENER, "a program that asks for a listener of its own gets EBUSY";
     perf_event_open: native;
 
     // System V and POSIX message objects: they have names of their own, not paths.
@@ -651,6 +664,20 @@ const INTERRUPTED: &[&str] = &["open", "creat", "openat", "openat2", "connect", 
 /// Whether a program has to expect EINTR of a call.
 pub(crate) fn may_be_interrupted(number: u32) -> bool {
     row(number).is_some_and(|row| INTERRUPTED.contains(&row.name))
+}
+
+/// The calls without which an agent would be of no use.
+const VITAL: &[&str] = &["openat", "execve", "statx", "close"];
+
+/// The native calls that are always trapped and may be tried with arguments that no call accepts; each with its name, and
+/// whether an agent that does not see it is of no use.
+pub fn trappable() -> impl Iterator<Item = (u32, &'static str, bool)> {
+    // These end their caller, or have their effect whatever they are given.
+    const NOT_TO_BE_TRIED: &[&str] = &["exit", "exit_group", "vhangup", "sync"];
+    TABLE
+        .iter()
+        .filter(|row| row.rule == NOTIFY && !NOT_TO_BE_TRIED.contains(&row.name))
+        .map(|row| (row.number, row.name, VITAL.contains(&row.name)))
 }
 
 /// The row of a call's name.

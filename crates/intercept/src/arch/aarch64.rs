@@ -23,7 +23,16 @@ pub const STAT_OWNER: OwnerAt = OwnerAt { offset: 24, width: 4 };
 
 /// The numbers of an ABI; there is but one.
 pub(crate) fn numbers(_: Abi) -> Numbers {
-    Numbers { close: 57, execve: 221, mmap: 222, munmap: 215, pointer_bytes: 8 }
+    Numbers {
+        close: 57,
+        execve: 221,
+        mmap: 222,
+        munmap: 215,
+        socket: 198,
+        recvmsg: 212,
+        dup3: 24,
+        pointer_bytes: 8,
+    }
 }
 
 /// By which table of numbers an instruction calls, if it is one that makes system calls.
@@ -103,6 +112,25 @@ impl Registers {
         self.0.regs[..6].copy_from_slice(&args);
     }
 
+    /// Makes the call that is about to be performed return `result` instead.
+    pub(crate) fn skip_call(&mut self, tid: i32, result: i64) -> io::Result<()> {
+        self.0.regs[0] = result as u64;
+        self.write(tid)?;
+        set_call_number(tid, -1)
+    }
+
+    /// After a call that was skipped: makes the kernel take `call` for performed, with a restart code as result.
+    pub(crate) fn set_restart(&mut self, tid: i32, call: &Call, code: i32) -> io::Result<()> {
+        self.0.regs[0] = -i64::from(code) as u64;
+        self.write(tid)?;
+        set_call_number(tid, call.number as i32)
+    }
+
+    /// Changes the first argument of the call that is about to be performed.
+    pub(crate) fn set_first_argument(&mut self, _: Abi, value: u64) {
+        self.0.regs[0] = value;
+    }
+
     /// The result of the call that has just returned.
     pub(crate) fn result(&self, _: Abi) -> i64 {
         self.0.regs[0] as i64
@@ -113,4 +141,11 @@ impl Registers {
         self.0.pc = ip;
         self.0.regs[0] = result as u64;
     }
+}
+
+/// Sets the number of the call that a task is in: -1 for none.
+fn set_call_number(tid: i32, number: i32) -> io::Result<()> {
+    const NT_ARM_SYSTEM_CALL: u64 = 0x404;
+    let mut number = number;
+    sys::ptrace_set_regset(tid, NT_ARM_SYSTEM_CALL, &mut number)
 }

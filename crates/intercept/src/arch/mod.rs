@@ -38,6 +38,9 @@ pub(crate) struct Numbers {
     /// mmap with the offset in bytes, or in pages: only offset 0 is used.
     pub(crate) mmap: u64,
     pub(crate) munmap: u64,
+    pub(crate) socket: u64,
+    pub(crate) recvmsg: u64,
+    pub(crate) dup3: u64,
     /// Bytes of one pointer in an argument array.
     pub(crate) pointer_bytes: usize,
 }

@@ -27,11 +27,36 @@ pub const STAT_OWNER: OwnerAt = OwnerAt { offset: 28, width: 4 };
 pub(crate) fn numbers(abi: Abi) -> Numbers {
     const X32: u64 = X32_BIT as u64;
     match abi {
-        Abi::Native => Numbers { close: 3, execve: 59, mmap: 9, munmap: 11, pointer_bytes: 8 },
-        Abi::X32 => {
-            Numbers { close: X32 | 3, execve: X32 | 520, mmap: X32 | 9, munmap: X32 | 11, pointer_bytes: 4 }
-        }
-        Abi::I386 => Numbers { close: 6, execve: 11, mmap: 192, munmap: 91, pointer_bytes: 4 },
+        Abi::Native => Numbers {
+            close: 3,
+            execve: 59,
+            mmap: 9,
+            munmap: 11,
+            socket: 41,
+            recvmsg: 47,
+            dup3: 292,
+            pointer_bytes: 8,
+        },
+        Abi::X32 => Numbers {
+            close: X32 | 3,
+            execve: X32 | 520,
+            mmap: X32 | 9,
+            munmap: X32 | 11,
+            socket: X32 | 41,
+            recvmsg: X32 | 519,
+            dup3: X32 | 292,
+            pointer_bytes: 4,
+        },
+        Abi::I386 => Numbers {
+            close: 6,
+            execve: 11,
+            mmap: 192,
+            munmap: 91,
+            socket: 359,
+            recvmsg: 372,
+            dup3: 330,
+            pointer_bytes: 4,
+        },
     }
 }
 
@@ -114,6 +139,31 @@ impl Registers {
                 (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a, b, c, d, e, f);
             }
             Abi::I386 => (regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp) = (a, b, c, d, e, f),
+        }
+    }
+
+    /// Makes the call that is about to be performed return `result` instead.
+    pub(crate) fn skip_call(&mut self, tid: i32, result: i64) -> io::Result<()> {
+        self.0.orig_rax = u64::MAX;
+        self.0.rax = result as u64;
+        self.write(tid)
+    }
+
+    /// After a call that was skipped: makes the kernel take `call` for performed, with a restart code as result.
+    pub(crate) fn set_restart(&mut self, tid: i32, call: &Call, code: i32) -> io::Result<()> {
+        self.0.orig_rax = u64::from(match call.abi {
+            Abi::X32 => call.number | X32_BIT,
+            Abi::Native | Abi::I386 => call.number,
+        });
+        self.0.rax = -i64::from(code) as u64;
+        self.write(tid)
+    }
+
+    /// Changes the first argument of the call that is about to be performed.
+    pub(crate) fn set_first_argument(&mut self, abi: Abi, value: u64) {
+        match abi {
+            Abi::Native | Abi::X32 => self.0.rdi = value,
+            Abi::I386 => self.0.rbx = value,
         }
     }
 

@@ -20,7 +20,7 @@ use std::fmt;
 
 pub use interpret::Outcome;
 
-use crate::arch;
+use crate::{Mechanism, arch};
 use emit::{Assembler, Condition, Label, Word};
 
 /// More instructions than this the kernel does not take (`BPF_MAXINSNS`).
@@ -41,7 +41,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What the filter returns to the kernel.
+    /// What a filter for a [listener](Mechanism::Listener) returns to the kernel.
     #[must_use]
     pub const fn action(self) -> u32 {
         match self {
@@ -196,6 +196,7 @@ pub struct Instruction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     code: Vec<Instruction>,
+    mechanism: Mechanism,
 }
 
 impl Program {
@@ -204,9 +205,31 @@ impl Program {
     pub fn instructions(&self) -> &[Instruction] {
         &self.code
     }
+
+    /// How it tells of the calls that are notified.
+    #[must_use]
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// The same filter for another mechanism.
+    #[must_use]
+    pub fn by(mut self, mechanism: Mechanism) -> Program {
+        let action = |mechanism| match mechanism {
+            Mechanism::Listener => libc::SECCOMP_RET_USER_NOTIF,
+            Mechanism::Trace => libc::SECCOMP_RET_TRACE,
+        };
+        let returns = |one: &&mut Instruction| u32::from(one.code) == libc::BPF_RET | libc::BPF_K;
+        let (old, new) = (action(self.mechanism), action(mechanism));
+        for instruction in self.code.iter_mut().filter(returns).filter(|one| one.k == old) {
+            instruction.k = new;
+        }
+        self.mechanism = mechanism;
+        self
+    }
 }
 
-/// Compiles a policy for the processor that this is built for.
+/// Compiles a policy for the processor that this is built for, and for a listener: see [`Program::by`].
 ///
 /// A call of an audit architecture that is neither the native one nor i386 fails with ENOSYS: that is what a kernel
 /// without that architecture would say, and it leaves the program alive.
@@ -227,7 +250,7 @@ pub fn compile(policy: &Policy<'_>) -> Result<Program, FilterError> {
     if code.len() > INSTRUCTIONS_MAX {
         return Err(FilterError::TooLong(code.len()));
     }
-    Ok(Program { code })
+    Ok(Program { code, mechanism: Mechanism::Listener })
 }
 
 fn native_section(asm: &mut Assembler, policy: &Policy<'_>) -> Result<Label, FilterError> {

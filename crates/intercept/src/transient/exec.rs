@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::tracee::{Ran, Tracee, raw_number};
 use super::vfork::ParentWatch;
-use super::{Kin, TransientError, image, numbers, on_childless_thread};
+use super::{Kin, TransientError, image, numbers, work};
 use crate::listener::Listener;
 use crate::{Abi, Notification, UserPtr, arch, memory};
 
@@ -55,29 +55,30 @@ pub fn exec(
     if !acceptable.contains(&plan.file.len()) || plan.shown.len() > PATH_BYTES_MAX {
         return Err(TransientError::Os(io::ErrorKind::InvalidInput.into()));
     }
-    on_childless_thread(|| exec_by(Tracee::attach(listener, notification)?, notification, plan))
+    let (pending, plan) = (*notification, plan.clone());
+    work(listener, notification, move |tracee| exec_by(tracee, pending, plan))
 }
 
-fn exec_by(
+async fn exec_by(
     mut tracee: Tracee,
-    notification: &Notification,
-    plan: &ExecPlan,
+    notification: Notification,
+    plan: ExecPlan,
 ) -> Result<ExecOutcome, TransientError> {
     let kin = Kin::of(tracee.tid())?;
-    let block = Block::new(plan, tracee.abi());
-    let scratch = match Scratch::map(&mut tracee, block.len())? {
+    let block = Block::new(&plan, tracee.abi());
+    let scratch = match Scratch::map(&mut tracee, block.len()).await? {
         Ok(scratch) => scratch,
-        Err(errno) => return fail(tracee, None, plan, errno),
+        Err(errno) => return fail(tracee, None, &plan, errno).await,
     };
     let contents = block.at(scratch.start);
     if memory::write(tracee.tid(), UserPtr(scratch.start), &contents).is_err() {
-        return fail(tracee, Some(scratch), plan, libc::EFAULT);
+        return fail(tracee, Some(scratch), &plan, libc::EFAULT).await;
     }
-    let watch = ParentWatch::begin(&kin, scratch, &contents);
-    let (own_argv, envp) = arrays(notification);
+    let watch = ParentWatch::begin(&kin, scratch, &contents, tracee.resident());
+    let (own_argv, envp) = arrays(&notification);
     let argv = if plan.argv.is_some() { scratch.start + block.argv as u64 } else { own_argv };
     let args = [scratch.start + block.file as u64, argv, envp, 0, 0, 0];
-    match tracee.run(numbers(notification).execve, args)? {
+    match tracee.run(numbers(&notification).execve, args).await? {
         Ran::Executed => {
             image::show(&tracee, &block.path, &plan.shown);
             image::set_auxv(&tracee, &plan.auxv);
@@ -87,7 +88,7 @@ fn exec_by(
         }
         Ran::Returned(result) => {
             watch.failed();
-            fail(tracee, Some(scratch), plan, -result as i32)
+            fail(tracee, Some(scratch), &plan, -result as i32).await
         }
     }
 }
@@ -99,11 +100,11 @@ pub fn exec_with_auxv(
     notification: &Notification,
     auxv: &[(u64, u64)],
 ) -> Result<ExecOutcome, TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        match tracee.run(raw_number(&notification.call), notification.call.args)? {
+    let (call, auxv) = (notification.call, auxv.to_vec());
+    work(listener, notification, move |mut tracee| async move {
+        match tracee.run(raw_number(&call), call.args).await? {
             Ran::Executed => {
-                image::set_auxv(&tracee, auxv);
+                image::set_auxv(&tracee, &auxv);
                 tracee.begin_program().map(|()| ExecOutcome::Done)
             }
             Ran::Returned(result) => tracee.go_on(result).map(|()| ExecOutcome::Failed(-result as i32)),
@@ -112,17 +113,17 @@ pub fn exec_with_auxv(
 }
 
 /// Cleans up and lets the old program go on with an error.
-fn fail(
+async fn fail(
     mut tracee: Tracee,
     scratch: Option<Scratch>,
     plan: &ExecPlan,
     errno: i32,
 ) -> Result<ExecOutcome, TransientError> {
     if let Some(scratch) = scratch {
-        scratch.unmap(&mut tracee)?;
+        scratch.unmap(&mut tracee).await?;
     }
     for &fd in &plan.close_on_failure {
-        tracee.close(fd)?;
+        tracee.close(fd).await?;
     }
     tracee.go_on(-i64::from(errno))?;
     Ok(ExecOutcome::Failed(errno))
@@ -139,19 +140,22 @@ fn arrays(notification: &Notification) -> (u64, u64) {
 
 /// Memory mapped into a program for the time of one call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scratch {
-    pub(super) start: u64,
-    pub(super) length: u64,
+pub(crate) struct Scratch {
+    pub(crate) start: u64,
+    pub(crate) length: u64,
 }
 
 impl Scratch {
     /// The inner error is the errno of mmap.
-    pub(super) fn map(tracee: &mut Tracee, length: usize) -> Result<Result<Scratch, i32>, TransientError> {
+    pub(crate) async fn map(
+        tracee: &mut Tracee,
+        length: usize,
+    ) -> Result<Result<Scratch, i32>, TransientError> {
         const PROTECTION: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         const FLAGS: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
         let length = length as u64;
         let mmap = arch::numbers(tracee.abi()).mmap;
-        let start = tracee.perform(mmap, [0, length, PROTECTION, FLAGS, u64::MAX, 0])?;
+        let start = tracee.perform(mmap, [0, length, PROTECTION, FLAGS, u64::MAX, 0]).await?;
         Ok(if (-4095..0).contains(&start) {
             Err(-start as i32)
         } else {
@@ -159,9 +163,9 @@ impl Scratch {
         })
     }
 
-    pub(super) fn unmap(self, tracee: &mut Tracee) -> Result<(), TransientError> {
+    pub(crate) async fn unmap(self, tracee: &mut Tracee) -> Result<(), TransientError> {
         let munmap = arch::numbers(tracee.abi()).munmap;
-        tracee.perform(munmap, [self.start, self.length, 0, 0, 0, 0]).map(drop)
+        tracee.perform(munmap, [self.start, self.length, 0, 0, 0, 0]).await.map(drop)
     }
 }
 

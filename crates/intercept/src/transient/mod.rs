@@ -11,6 +11,8 @@
 //!   before anything else, and [resumes](crate::listener::Listener::resume) those for which it says yes. They are
 //!   recognised by what was registered here just before: the thread, the number and all six arguments.
 //! * The notification given must still be pending, and must not be answered by anybody else: these functions answer it.
+//! * Where the [listener](crate::listener::Listener) is a tracer, all this is done by it: no task is seized, and the calling
+//!   thread waits. There nothing is notified of what a program is made to do.
 //! * Children must be looked at as [`subreaper`](crate::subreaper) says.
 //!
 //! Signals: while a program is worked on all its signals but SIGKILL and SIGSTOP are blocked; what arrives stays pending
@@ -28,14 +30,18 @@ mod vfork;
 use std::ffi::CStr;
 use std::fmt;
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 pub use exec::{ExecOutcome, ExecPlan, exec, exec_with_auxv};
 
 use crate::arch;
-use crate::listener::Listener;
+use crate::listener::{Answer, Listener, restart};
 use crate::{Notification, Tid, UserPtr, memory, sys};
-use tracee::Tracee;
+
+pub(crate) use exec::Scratch;
+pub(crate) use tracee::{Tracee, raw_number, restart_call};
 
 /// Why a task could not be worked on.
 #[derive(Debug)]
@@ -94,9 +100,8 @@ pub fn replace_call(
     number: u64,
     args: [u64; 6],
 ) -> Result<i64, TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        let result = tracee.perform(number, args)?;
+    work(listener, notification, move |mut tracee| async move {
+        let result = tracee.perform(number, args).await?;
         tracee.go_on(result)?;
         Ok(result)
     })
@@ -111,10 +116,9 @@ pub fn replace_call_closing(
     args: [u64; 6],
     close: i32,
 ) -> Result<i64, TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        let result = tracee.perform(number, args)?;
-        tracee.close(close)?;
+    work(listener, notification, move |mut tracee| async move {
+        let result = tracee.perform(number, args).await?;
+        tracee.close(close).await?;
         tracee.go_on(result)?;
         Ok(result)
     })
@@ -129,24 +133,23 @@ pub fn replace_call_with_path(
     at: usize,
     path: &CStr,
 ) -> Result<i64, TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        let bytes = path.to_bytes_with_nul();
-        let scratch = match exec::Scratch::map(&mut tracee, bytes.len())? {
+    let bytes = path.to_bytes_with_nul().to_vec();
+    work(listener, notification, move |mut tracee| async move {
+        let scratch = match Scratch::map(&mut tracee, bytes.len()).await? {
             Ok(scratch) => scratch,
             Err(errno) => {
                 tracee.go_on(-i64::from(errno))?;
                 return Ok(-i64::from(errno));
             }
         };
-        let result = match memory::write(tracee.tid(), UserPtr(scratch.start), bytes) {
+        let result = match memory::write(tracee.tid(), UserPtr(scratch.start), &bytes) {
             Ok(()) => {
                 args[at] = scratch.start;
-                tracee.perform(number, args)?
+                tracee.perform(number, args).await?
             }
             Err(_) => -i64::from(libc::EFAULT),
         };
-        scratch.unmap(&mut tracee)?;
+        scratch.unmap(&mut tracee).await?;
         tracee.go_on(result)?;
         Ok(result)
     })
@@ -159,10 +162,9 @@ pub fn perform_call_failing(
     notification: &Notification,
     errno: i32,
 ) -> Result<(), TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        let call = &notification.call;
-        tracee.perform(tracee::raw_number(call), call.args)?;
+    let call = notification.call;
+    work(listener, notification, move |mut tracee| async move {
+        tracee.perform(tracee::raw_number(&call), call.args).await?;
         tracee.go_on(-i64::from(errno))
     })
 }
@@ -174,10 +176,10 @@ pub fn fail_closing(
     errno: i32,
     close: &[i32],
 ) -> Result<(), TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        for &fd in close {
-            tracee.close(fd)?;
+    let close = close.to_vec();
+    work(listener, notification, move |mut tracee| async move {
+        for fd in close {
+            tracee.close(fd).await?;
         }
         tracee.go_on(-i64::from(errno))
     })
@@ -188,12 +190,11 @@ pub fn fail_closing(
 pub fn perform_call_then(
     listener: &Listener,
     notification: &Notification,
-    look: impl FnOnce(i64) + Send,
+    look: impl FnOnce(i64) + Send + 'static,
 ) -> Result<(), TransientError> {
-    on_childless_thread(|| {
-        let mut tracee = Tracee::attach(listener, notification)?;
-        let call = &notification.call;
-        let result = tracee.perform(tracee::raw_number(call), call.args)?;
+    let call = notification.call;
+    work(listener, notification, move |mut tracee| async move {
+        let result = tracee.perform(raw_number(&call), call.args).await?;
         look(result);
         tracee.go_on(result)
     })
@@ -207,7 +208,36 @@ pub fn interrupt(
     notification: &Notification,
     restart_code: i32,
 ) -> Result<(), TransientError> {
+    if !(restart::ERESTARTSYS..=restart::ERESTARTNOHAND).contains(&restart_code) {
+        return Err(TransientError::Os(io::ErrorKind::InvalidInput.into()));
+    }
+    if listener.tracer().is_some() {
+        return Ok(listener.answer(notification.id, Answer::Errno(restart_code))?);
+    }
     on_childless_thread(|| tracee::stop_once(listener, notification, restart_code))
+}
+
+/// Stops the caller of a notification, has `with` work on it, and waits until that is done.
+fn work<T: Send + 'static, Working>(
+    listener: &Listener,
+    notification: &Notification,
+    with: impl FnOnce(Tracee) -> Working + Send + 'static,
+) -> Result<T, TransientError>
+where
+    Working: Future<Output = Result<T, TransientError>> + Send + 'static,
+{
+    match listener.tracer() {
+        Some(tracer) => tracer.work(notification.id, with),
+        None => on_childless_thread(|| at_once(with(Tracee::attach(listener, notification)?))),
+    }
+}
+
+/// The outcome of work on a task that was seized in passing: all its waits are the calling thread's own.
+fn at_once<T>(working: impl Future<Output = Result<T, TransientError>>) -> Result<T, TransientError> {
+    match pin!(working).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(TransientError::Gone),
+    }
 }
 
 /// Runs `work` on a thread that has nobody to wait for, neither children nor tracees that died and are left to be reaped
@@ -232,17 +262,17 @@ fn numbers(notification: &Notification) -> arch::Numbers {
 }
 
 /// The fields of `/proc/TID/status` that tell who a task is.
-struct Kin {
+pub(crate) struct Kin {
     /// The process it belongs to.
-    tgid: Tid,
+    pub(crate) tgid: Tid,
     /// That process's parent.
     parent: Tid,
     /// Whether anybody traces it.
-    is_traced: bool,
+    pub(crate) is_traced: bool,
 }
 
 impl Kin {
-    fn of(tid: Tid) -> Result<Kin, TransientError> {
+    pub(crate) fn of(tid: Tid) -> Result<Kin, TransientError> {
         let status = std::fs::read(format!("/proc/{tid}/status")).map_err(|_| TransientError::Gone)?;
         // The name in the first line need not be UTF-8, but has no line breaks: the kernel escapes them.
         let status = String::from_utf8_lossy(&status);

@@ -1,4 +1,7 @@
 //! One task under ptrace for a moment.
+//!
+//! What takes several stops is written as futures. Where the task was seized in passing they wait, blocking, on a thread of
+//! their own, and are done when first polled; where a [tracer](crate::trace) has all tasks, it polls them as it hears of stops.
 
 use std::io;
 
@@ -6,38 +9,11 @@ use super::own_calls;
 use super::{Kin, TransientError};
 use crate::arch::{self, INSTRUCTION_BYTES, Registers};
 use crate::listener::{Answer, Listener, restart};
+use crate::ptrace::{self, Stop};
+use crate::trace::{News, Resident};
 use crate::{Abi, Call, Notification, Tid, UserPtr, memory, sys};
 
-const PTRACE_SYSCALL: libc::c_ulong = 24;
-const PTRACE_DETACH: libc::c_ulong = 17;
-const PTRACE_SEIZE: libc::c_ulong = 0x4206;
-const PTRACE_INTERRUPT: libc::c_ulong = 0x4207;
-const PTRACE_GETSIGMASK: libc::c_ulong = 0x420a;
-const PTRACE_SETSIGMASK: libc::c_ulong = 0x420b;
-
-const PTRACE_O_TRACESYSGOOD: u64 = 1;
-const PTRACE_O_TRACEEXEC: u64 = 1 << 4;
-
-const PTRACE_EVENT_EXEC: i32 = 4;
-const PTRACE_EVENT_STOP: i32 = 128;
-
-/// Bytes of the kernel's signal set.
-const SIGSET_BYTES: u64 = 8;
-
-/// A reason for a tracee to be stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// Before or after a system call.
-    Syscall,
-    /// PTRACE_EVENT_EXEC: a new program is in place and has not run yet.
-    Exec,
-    /// PTRACE_EVENT_STOP: because of PTRACE_INTERRUPT, or with the whole process by job control.
-    Interrupted,
-    /// A signal is about to be delivered.
-    Signal(i32),
-}
-
-/// A task that is traced by the calling thread until this is dropped.
+/// A task that is traced by the calling thread until this is dropped, or that a tracer has and lends.
 ///
 /// A tracee that dies must be waited for by its tracer: until then its parent does not hear of it, and a sibling
 /// thread that executes a program waits for it without end. So whatever the error was, dropping this waits for a stop, in which
@@ -47,24 +23,36 @@ pub(super) enum Stop {
 /// would not be woken when a thread of the same process executes a program: then the ids change hands.
 struct Seized {
     tid: Tid,
-    detached: bool,
+    by: By,
+    free: bool,
+    /// It was kept from following its group into a stop.
+    stops_later: bool,
+}
+
+enum By {
+    ThisThread,
+    Tracer(Resident),
 }
 
 impl Seized {
     /// Seizes the caller of a pending notification and stops it, its call answered with a restart code.
     fn at_call(listener: &Listener, n: &Notification, code: i32) -> Result<Seized, TransientError> {
-        match seize(n.tid) {
+        match seize_in_passing(n.tid) {
             // A task that is ending cannot be traced either.
             Err(_) if !listener.is_alive(n.id) => return Err(TransientError::Gone),
             outcome => outcome?,
         }
-        let mut seized = Seized { tid: n.tid, detached: false };
+        let mut seized = Seized::new(n.tid, By::ThisThread);
         seized.stop_pending(listener, n.id, code)?;
         Ok(seized)
     }
 
+    fn new(tid: Tid, by: By) -> Seized {
+        Seized { tid, by, free: false, stops_later: false }
+    }
+
     fn stop_pending(&mut self, listener: &Listener, id: u64, code: i32) -> Result<(), TransientError> {
-        ask_to_stop(self.tid)?;
+        ptrace::interrupt(self.tid)?;
         match listener.answer(id, Answer::Errno(code)) {
             // It no longer waits: killed, or interrupted because the kernel has no WAIT_KILLABLE_RECV. It stops all the
             // same.
@@ -78,19 +66,45 @@ impl Seized {
     fn wait_for_interruption(&mut self) -> Result<(), TransientError> {
         loop {
             match self.wait()? {
-                Stop::Interrupted => return Ok(()),
+                Stop::Interrupted | Stop::Group(_) => return Ok(()),
                 Stop::Signal(signal) => self.resume(signal)?,
-                Stop::Syscall | Stop::Exec => self.resume(0)?,
+                _ => self.resume(0)?,
             }
         }
     }
 
     /// Lets it run to its next stop.
     fn resume(&self, signal: i32) -> io::Result<()> {
-        sys::ptrace_value(PTRACE_SYSCALL, self.tid.0, 0, signal as u64)
+        ptrace::cont_to_syscall(self.tid, signal)
     }
 
-    /// Waits for its next stop.
+    /// Runs a task that is inside a call to the stop after it.
+    async fn stop_after_call(&mut self) -> Result<(), TransientError> {
+        loop {
+            self.resume(0)?;
+            if self.next_stop().await? == Stop::Syscall {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Its next stop.
+    async fn next_stop(&mut self) -> Result<Stop, TransientError> {
+        let By::Tracer(resident) = &self.by else { return self.wait() };
+        match resident.news().await {
+            News::Stop(tid, stop) => {
+                self.tid = tid;
+                self.stops_later |= matches!(stop, Stop::Group(_));
+                Ok(stop)
+            }
+            News::Gone => {
+                self.free = true;
+                Err(TransientError::Gone)
+            }
+        }
+    }
+
+    /// Waits for the next stop of one that was seized in passing.
     ///
     /// The stop is only looked at (WNOWAIT): it stays visible until the tracee runs again, so another thread of ours that
     /// looks at its children takes nothing away.
@@ -100,14 +114,14 @@ impl Seized {
             match sys::waitid(libc::P_ALL, 0, LOOK) {
                 Ok(Some(info)) if matches!(info.code, libc::CLD_TRAPPED | libc::CLD_STOPPED) => {
                     self.tid = Tid(info.pid);
-                    let stop = stop_of(info.status);
+                    let stop = Stop::of(info.status);
                     if stop == Stop::Exec {
                         self.take_stop();
                     }
                     return Ok(stop);
                 }
                 Ok(Some(info)) => {
-                    self.detached = true;
+                    self.free = true;
                     let_parent_know(Tid(info.pid));
                     return Err(TransientError::Gone);
                 }
@@ -115,7 +129,7 @@ impl Seized {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     // There is nobody to wait for: it was released when a sibling executed a program.
-                    self.detached = true;
+                    self.free = true;
                     return Err(error.into());
                 }
             }
@@ -130,23 +144,34 @@ impl Seized {
     }
 
     /// Lets it go. It is stopped.
-    fn detach(&mut self) -> io::Result<()> {
-        sys::ptrace_value(PTRACE_DETACH, self.tid.0, 0, 0)?;
-        self.detached = true;
+    fn let_go(&mut self) -> io::Result<()> {
+        match self.by {
+            By::ThisThread => ptrace::detach(self.tid)?,
+            By::Tracer(_) => {
+                if self.stops_later {
+                    ptrace::interrupt(self.tid)?;
+                }
+                ptrace::cont(self.tid, 0)?;
+            }
+        }
+        self.free = true;
         Ok(())
     }
 }
 
 impl Drop for Seized {
     fn drop(&mut self) {
-        while !self.detached && self.detach().is_err() {
-            let _ = self.wait();
+        while !self.free && self.let_go().is_err() {
+            // A tracer hears of it by itself.
+            if matches!(self.by, By::Tracer(_)) || self.wait().is_err() {
+                return;
+            }
         }
     }
 }
 
 /// A task that is seized. It is in a ptrace stop whenever a method is called.
-pub(super) struct Tracee {
+pub(crate) struct Tracee {
     seized: Seized,
     abi: Abi,
     /// The end of the instruction by which calls are made.
@@ -170,11 +195,34 @@ impl Tracee {
         Self::prepare(seized, n.call.abi, n.call.ip, saved)
     }
 
+    /// Takes the caller of a pending notification from its tracer. The call is undone.
+    pub(crate) async fn lent(resident: Resident, n: &Notification) -> Result<Tracee, TransientError> {
+        let mut seized = Seized::new(n.tid, By::Tracer(resident));
+        let mut saved = Registers::read(n.tid.0)?;
+        let mut skipping = saved;
+        skipping.skip_call(n.tid.0, 0)?;
+        seized.stop_after_call().await?;
+        undo(&mut saved, &n.call);
+        Self::prepare(seized, n.call.abi, n.call.ip, saved)
+    }
+
+    /// Takes a task from its tracer that is in the middle of vfork, as [`Tracee::take_over`].
+    pub(crate) async fn lent_in_vfork(resident: Resident, tid: Tid) -> Result<Tracee, TransientError> {
+        let mut seized = Seized::new(tid, By::Tracer(resident));
+        seized.stop_after_call().await?;
+        Self::after_call(seized)
+    }
+
     /// Takes over a seized and interrupted task that is not at a notified call, once it stops: it must have come from a
     /// system call, so that there is an instruction to make others by.
     pub(super) fn take_over(tid: Tid) -> Result<Tracee, TransientError> {
-        let mut seized = Seized { tid, detached: false };
+        let mut seized = Seized::new(tid, By::ThisThread);
         seized.wait_for_interruption()?;
+        Self::after_call(seized)
+    }
+
+    fn after_call(seized: Seized) -> Result<Tracee, TransientError> {
+        let tid = seized.tid;
         let saved = Registers::read(tid.0)?;
         let ip = saved.instruction_pointer();
         let mut code = [0; INSTRUCTION_BYTES as usize];
@@ -186,18 +234,25 @@ impl Tracee {
 
     /// Blocks its signals.
     fn prepare(seized: Seized, abi: Abi, ip: u64, saved: Registers) -> Result<Tracee, TransientError> {
-        let mut mask = 0;
-        sys::ptrace_struct(PTRACE_GETSIGMASK, seized.tid.0, SIGSET_BYTES, &mut mask)?;
+        let mask = ptrace::signal_mask(seized.tid)?;
         let tracee = Tracee { seized, abi, ip, saved, mask, released: false };
         tracee.set_mask(u64::MAX)?;
         Ok(tracee)
     }
 
-    pub(super) fn tid(&self) -> Tid {
+    /// The tracer that lends it, if one does.
+    pub(crate) fn resident(&self) -> Option<&Resident> {
+        match &self.seized.by {
+            By::ThisThread => None,
+            By::Tracer(resident) => Some(resident),
+        }
+    }
+
+    pub(crate) fn tid(&self) -> Tid {
         self.seized.tid
     }
 
-    pub(super) fn abi(&self) -> Abi {
+    pub(crate) fn abi(&self) -> Abi {
         self.abi
     }
 
@@ -207,8 +262,8 @@ impl Tracee {
     }
 
     /// Performs a call and gives its result. Restarts it as the kernel asks to.
-    pub(super) fn perform(&mut self, number: u64, args: [u64; 6]) -> Result<i64, TransientError> {
-        match self.run(number, args)? {
+    pub(crate) async fn perform(&mut self, number: u64, args: [u64; 6]) -> Result<i64, TransientError> {
+        match self.run(number, args).await? {
             Ran::Returned(result) => Ok(result),
             // Only an execve ends so, and none is performed by this function.
             Ran::Executed => Err(TransientError::Gone),
@@ -216,14 +271,18 @@ impl Tracee {
     }
 
     /// Performs a call that may be an execve.
-    pub(super) fn run(&mut self, number: u64, args: [u64; 6]) -> Result<Ran, TransientError> {
+    pub(super) async fn run(&mut self, number: u64, args: [u64; 6]) -> Result<Ran, TransientError> {
+        if self.seized.free {
+            return Err(TransientError::Gone);
+        }
         let args = if self.abi == Abi::Native { args } else { args.map(|arg| arg & u64::from(u32::MAX)) };
         let _registration = own_calls::register(self.tid(), number, args);
         loop {
             let mut registers = self.saved;
             registers.set_call(self.abi, self.ip, number, args);
             registers.write(self.tid().0)?;
-            if self.next_syscall_stop()? == Stop::Exec || self.next_syscall_stop()? == Stop::Exec {
+            if self.next_syscall_stop().await? == Stop::Exec || self.next_syscall_stop().await? == Stop::Exec
+            {
                 return Ok(Ran::Executed);
             }
             let result = Registers::read(self.tid().0)?.result(self.abi);
@@ -234,33 +293,33 @@ impl Tracee {
     }
 
     /// Runs it to the next entry to or exit from a system call, or to a new program.
-    fn next_syscall_stop(&mut self) -> Result<Stop, TransientError> {
+    async fn next_syscall_stop(&mut self) -> Result<Stop, TransientError> {
         let mut signal = 0;
         loop {
             self.seized.resume(signal)?;
-            signal = match self.seized.wait()? {
+            signal = match self.seized.next_stop().await? {
                 stop @ (Stop::Syscall | Stop::Exec) => return Ok(stop),
-                // A group stop: it takes effect after the detach.
-                Stop::Interrupted => 0,
                 Stop::Signal(signal) => signal,
+                // A group stop takes effect when it is let go; and a tracer has no say in what it is made to do.
+                _ => 0,
             };
         }
     }
 
     /// Closes one of its descriptors. That it was none is of no interest.
-    pub(super) fn close(&mut self, fd: i32) -> Result<(), TransientError> {
+    pub(crate) async fn close(&mut self, fd: i32) -> Result<(), TransientError> {
         let close = arch::numbers(self.abi).close;
-        self.perform(close, [fd as u64, 0, 0, 0, 0, 0]).map(drop)
+        self.perform(close, [fd as u64, 0, 0, 0, 0, 0]).await.map(drop)
     }
 
     /// Lets it go on as though the call it was seized in had returned `result`.
-    pub(super) fn go_on(mut self, result: i64) -> Result<(), TransientError> {
+    pub(crate) fn go_on(mut self, result: i64) -> Result<(), TransientError> {
         self.saved.set_returned(self.ip, result);
         self.release()
     }
 
     /// Lets it go on as it was.
-    pub(super) fn go_on_unchanged(mut self) -> Result<(), TransientError> {
+    pub(crate) fn go_on_unchanged(mut self) -> Result<(), TransientError> {
         self.release()
     }
 
@@ -268,19 +327,26 @@ impl Tracee {
     pub(super) fn begin_program(mut self) -> Result<(), TransientError> {
         self.released = true;
         self.set_mask(self.mask)?;
-        Ok(self.seized.detach()?)
+        Ok(self.seized.let_go()?)
+    }
+
+    /// It is no more: its id may be another's by now.
+    pub(crate) fn abandon(mut self) {
+        self.seized.free = true;
     }
 
     fn release(&mut self) -> Result<(), TransientError> {
         self.released = true;
+        if self.seized.free {
+            return Err(TransientError::Gone);
+        }
         self.saved.write(self.tid().0)?;
         self.set_mask(self.mask)?;
-        Ok(self.seized.detach()?)
+        Ok(self.seized.let_go()?)
     }
 
     fn set_mask(&self, mask: u64) -> io::Result<()> {
-        let mut mask = mask;
-        sys::ptrace_struct(PTRACE_SETSIGMASK, self.tid().0, SIGSET_BYTES, &mut mask)
+        ptrace::set_signal_mask(self.tid(), mask)
     }
 }
 
@@ -304,20 +370,29 @@ pub(super) enum Ran {
 
 /// See [`super::interrupt`].
 pub(super) fn stop_once(listener: &Listener, n: &Notification, code: i32) -> Result<(), TransientError> {
-    if !(restart::ERESTARTSYS..=restart::ERESTARTNOHAND).contains(&code) {
-        return Err(TransientError::Os(io::ErrorKind::InvalidInput.into()));
-    }
-    Ok(Seized::at_call(listener, n, code)?.detach()?)
+    Ok(Seized::at_call(listener, n, code)?.let_go()?)
 }
 
-/// Begins to trace a task, without stopping it.
-pub(super) fn seize(tid: Tid) -> io::Result<()> {
-    sys::ptrace_value(PTRACE_SEIZE, tid.0, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC)
+/// Ends a pending call, whose caller a tracer lends, with a restart code; it will be looked at.
+pub(crate) async fn restart_call(
+    resident: Resident,
+    n: &Notification,
+    code: i32,
+) -> Result<(), TransientError> {
+    let mut seized = Seized::new(n.tid, By::Tracer(resident));
+    let mut registers = Registers::read(n.tid.0)?;
+    let mut skipping = registers;
+    skipping.skip_call(n.tid.0, 0)?;
+    seized.stop_after_call().await?;
+    registers.set_restart(n.tid.0, &n.call, code)?;
+    // The kernel looks for restart codes on its way through a stop, or to a handler.
+    seized.stops_later = true;
+    Ok(seized.let_go()?)
 }
 
-/// Makes a seized task stop before it next gets to user mode.
-pub(super) fn ask_to_stop(tid: Tid) -> io::Result<()> {
-    sys::ptrace_value(PTRACE_INTERRUPT, tid.0, 0, 0)
+/// Begins to trace a task for a moment, without stopping it.
+pub(super) fn seize_in_passing(tid: Tid) -> io::Result<()> {
+    ptrace::seize(tid, ptrace::options::SYSGOOD | ptrace::options::EXEC)
 }
 
 /// Makes registers repeat `call`, without help from the kernel's own restart.
@@ -326,21 +401,11 @@ fn undo(registers: &mut Registers, call: &Call) {
 }
 
 /// A call's number as it stands in the register.
-pub(super) fn raw_number(call: &Call) -> u64 {
+pub(crate) fn raw_number(call: &Call) -> u64 {
     u64::from(match call.abi {
         Abi::X32 => call.number | crate::filter::X32_BIT,
         Abi::Native | Abi::I386 => call.number,
     })
-}
-
-fn stop_of(status: i32) -> Stop {
-    const SYSCALL: i32 = libc::SIGTRAP | 0x80;
-    match (status >> 8, status & 0xff) {
-        (PTRACE_EVENT_EXEC, _) => Stop::Exec,
-        (PTRACE_EVENT_STOP, _) => Stop::Interrupted,
-        (_, SYSCALL) => Stop::Syscall,
-        (_, signal) => Stop::Signal(signal),
-    }
 }
 
 /// A tracee that has died is shown to its tracer first. If another process is its parent, only our taking note passes

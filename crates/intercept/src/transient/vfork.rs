@@ -2,23 +2,29 @@
 //!
 //! A child of vfork runs in its parent's memory until it executes a program. What was mapped for the execve then stays
 //! with the parent, which the kernel lets run at that very moment. So the parent's thread, while it still waits in
-//! vfork, is seized and asked to stop on its way back; there it unmaps the memory, before it runs.
+//! vfork, is seized and asked to stop on its way back; there it unmaps the memory, before it runs. One that a tracer has
+//! stops there anyway.
 
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::exec::Scratch;
 use super::tracee::{self, Tracee};
-use super::{Kin, TransientError};
-use crate::{Tid, UserPtr, memory};
+use super::{Kin, TransientError, at_once};
+use crate::trace::Resident;
+use crate::{Tid, UserPtr, memory, ptrace};
 
 /// The watch over the parent, if there is one that shares the memory.
 ///
 /// The parent is traced by a thread of its own: if the execve fails that thread ends, and with it, without the parent's
 /// having stopped, the tracing.
-pub(super) struct ParentWatch(Option<Watch>);
+pub(super) enum ParentWatch {
+    Nobody,
+    InPassing(InPassing),
+    Resident(Resident, Tid),
+}
 
-struct Watch {
+pub(super) struct InPassing {
     parent: Tid,
     executed: Sender<()>,
     watcher: JoinHandle<()>,
@@ -26,16 +32,27 @@ struct Watch {
 
 impl ParentWatch {
     /// `contents` is what the scratch memory holds: it begins with a number that no other's does.
-    pub(super) fn begin(kin: &Kin, scratch: Scratch, contents: &[u8]) -> ParentWatch {
-        ParentWatch(Self::try_begin(kin, scratch, contents))
+    pub(super) fn begin(
+        kin: &Kin,
+        scratch: Scratch,
+        contents: &[u8],
+        resident: Option<&Resident>,
+    ) -> ParentWatch {
+        let Some(parent) = waiting_thread(kin, scratch, contents) else { return ParentWatch::Nobody };
+        match resident {
+            Some(resident) => {
+                resident.unmap_after_vfork(parent, scratch);
+                ParentWatch::Resident(resident.clone(), parent)
+            }
+            None => Self::seize(parent, scratch).map_or(ParentWatch::Nobody, ParentWatch::InPassing),
+        }
     }
 
-    fn try_begin(kin: &Kin, scratch: Scratch, contents: &[u8]) -> Option<Watch> {
-        let parent = waiting_thread(kin, scratch, contents)?;
+    fn seize(parent: Tid, scratch: Scratch) -> Option<InPassing> {
         let (executed, outcome) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
         let watcher = thread::Builder::new().name("vfork".into()).spawn(move || {
-            let seized = tracee::seize(parent).and_then(|()| tracee::ask_to_stop(parent));
+            let seized = tracee::seize_in_passing(parent).and_then(|()| ptrace::interrupt(parent));
             let is_seized = ready.send(()).is_ok() && seized.is_ok();
             if is_seized && outcome.recv().is_ok() {
                 report(unmap(parent, scratch));
@@ -43,12 +60,12 @@ impl ParentWatch {
         });
         let watcher = watcher.ok()?;
         is_ready.recv().ok()?;
-        Some(Watch { parent, executed, watcher })
+        Some(InPassing { parent, executed, watcher })
     }
 
     /// The child executes another program: the parent goes on.
     pub(super) fn executed(self) {
-        if let Some(Watch { executed, watcher, .. }) = self.0 {
+        if let ParentWatch::InPassing(InPassing { executed, watcher, .. }) = self {
             let _ = executed.send(());
             let _ = watcher.join();
         }
@@ -56,10 +73,14 @@ impl ParentWatch {
 
     /// The child is still in the parent's memory.
     pub(super) fn failed(self) {
-        if let Some(Watch { parent, executed, watcher }) = self.0 {
-            drop(executed);
-            let _ = watcher.join();
-            wait_until_untraced(parent);
+        match self {
+            ParentWatch::Nobody => {}
+            ParentWatch::Resident(resident, parent) => resident.nothing_after_vfork(parent),
+            ParentWatch::InPassing(InPassing { parent, executed, watcher }) => {
+                drop(executed);
+                let _ = watcher.join();
+                wait_until_untraced(parent);
+            }
         }
     }
 }
@@ -95,8 +116,10 @@ fn waiting_thread(kin: &Kin, scratch: Scratch, contents: &[u8]) -> Option<Tid> {
 
 fn unmap(parent: Tid, scratch: Scratch) -> Result<(), TransientError> {
     let mut tracee = Tracee::take_over(parent)?;
-    scratch.unmap(&mut tracee)?;
-    tracee.go_on_unchanged()
+    at_once(async {
+        scratch.unmap(&mut tracee).await?;
+        tracee.go_on_unchanged()
+    })
 }
 
 fn report(unmapped: Result<(), TransientError>) {

@@ -15,7 +15,7 @@ use mynah_intercept::listener::Listener;
 use mynah_intercept::memory::MemoryError;
 use mynah_intercept::subreaper::{self, Exit};
 use mynah_intercept::transient::is_own_call;
-use mynah_intercept::{Notification, Tid, memory};
+use mynah_intercept::{Mechanism, Notification, Tid, memory};
 
 /// A directory of its own, removed at the end.
 pub struct Scratch(PathBuf);
@@ -73,7 +73,15 @@ pub fn program_of(rows: &[Row]) -> filter::Program {
         i386_unknown: Verdict::Notify,
         x32: Verdict::Errno(libc::ENOSYS as u16),
     };
-    filter::compile(&policy).unwrap()
+    filter::compile(&policy).unwrap().by(mechanism())
+}
+
+/// With this variable set, all programs are traced.
+const BY_TRACING: &str = "MYNAH_TEST_BY_TRACING";
+
+/// How the programs of this run of the tests are intercepted.
+pub fn mechanism() -> Mechanism {
+    if std::env::var_os(BY_TRACING).is_some() { Mechanism::Trace } else { Mechanism::Listener }
 }
 
 pub fn strings<S: AsRef<OsStr>>(list: &[S]) -> Vec<CString> {
@@ -95,8 +103,10 @@ pub enum Do {
     /// The handler has answered already.
     Answered,
     /// To be run on a thread of its own.
-    Later(Box<dyn FnOnce(&Listener) + Send>),
+    Later(Work),
 }
+
+pub type Work = Box<dyn FnOnce(&Arc<Listener>) + Send>;
 
 /// Answers all notifications until nobody is left. Panics if a piece of later work did.
 pub fn serve(listener: &Arc<Listener>, mut handler: impl FnMut(&Listener, Notification) -> Do) {
@@ -175,10 +185,11 @@ pub fn run_watched<S: AsRef<OsStr>>(
     Ended { exit, output: std::fs::read_to_string(&out).unwrap_or_default() }
 }
 
-/// The path that argument `index` points to; empty if the caller has been killed.
+/// The path that argument `index` points to; empty if the caller has been killed, and its id is perhaps that of a new
+/// program by now.
 pub fn path_of(n: &Notification, index: usize) -> String {
     match memory::read_c_string(n.tid, n.call.pointer(index), 4096) {
-        Err(MemoryError::Gone) => String::new(),
+        Err(MemoryError::Gone | MemoryError::Fault) => String::new(),
         path => String::from_utf8(path.unwrap()).unwrap(),
     }
 }
@@ -205,6 +216,19 @@ pub fn again_as_ordinary_user(this_test: &str) {
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .uid(NOBODY)
         .gid(NOBODY)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+}
+
+/// Runs all other tests of this test program with programs that are traced.
+pub fn again_by_tracing(this_test: &str) {
+    if mechanism() == Mechanism::Trace {
+        return;
+    }
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--skip", this_test])
+        .env(BY_TRACING, "1")
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));

@@ -2,6 +2,7 @@
 
 use super::around::Around;
 use super::control::{Control, Message};
+use super::launching;
 use super::plan::Plan;
 use super::signals::{self, Inherited, Signals};
 use super::terminal::Terminal;
@@ -12,8 +13,8 @@ use crate::{MYNAH_FAILED, complain, logging};
 use mynah_agent::{Agent, Config, Tracer};
 use mynah_cache::Store;
 use mynah_intercept::Tid;
-use mynah_intercept::filter::Program;
-use mynah_intercept::launch::{Launch, Launched, launch};
+use mynah_intercept::launch::Launched;
+use mynah_intercept::listener::Listener;
 use mynah_intercept::pidfd::PidFd;
 use mynah_intercept::subreaper::{self, ChildState, Exit};
 use mynah_vfs::Errno;
@@ -60,10 +61,11 @@ pub(super) fn host(plan: &Plan, inherited: &Inherited, control: &Control) -> Res
     Ok(status)
 }
 
+const NOW: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+
 fn watcher_is_gone(control: &Control) -> bool {
     let mut ready = [PollFd::new(control, PollFlags::IN)];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    matches!(poll(&mut ready, Some(&now)), Ok(n) if n > 0) && ready[0].revents().contains(PollFlags::HUP)
+    matches!(poll(&mut ready, Some(&NOW)), Ok(n) if n > 0) && ready[0].revents().contains(PollFlags::HUP)
 }
 
 /// Lets go of the program's input and output, which somebody may wait to see closed. Error output is kept for our one line.
@@ -98,7 +100,8 @@ impl Hosting {
         let children = Arc::clone(&plan.children);
         if let Some(around) = plan.around {
             around.keep()?;
-            let program = start_program(plan, inherited, None, &[])?;
+            let program = launching::start_inside(plan, inherited)?;
+            step_aside()?;
             logging::start(plan.log.as_deref(), plan.log_file.as_deref())?;
             tracing::info!(
                 "inside another mynah run: the cache, unknown system calls and the agent's log are as that one has them"
@@ -109,10 +112,12 @@ impl Hosting {
         let store = Store::create(&plan.cache_root, plan.programs_root.as_deref(), plan.cache_size)?;
         let namespace = plan.namespace(&store, tracer.as_ref())?;
         let limits = raise_own_limits();
-        let filter = mynah_agent::syscalls::filter(&plan.shown.identity)?;
-        let program = start_program(plan, inherited, Some(&filter), &limits)?;
-        let listener = program.listener.clone().ok_or("the program has no listener")?;
+        let started = launching::start(plan, inherited, &limits)?;
+        step_aside()?;
         logging::start(plan.log.as_deref(), plan.log_file.as_deref())?;
+        started.log();
+        let program = started.program;
+        let listener = program.listener.clone().ok_or("the program has no listener")?;
         let runtime = runtime()?;
         let config = Config {
             namespace,
@@ -137,7 +142,8 @@ impl Hosting {
         wake_watcher();
         let failed = self.program.exec_failure();
         let manner = if matches!(ended, Ended::Program(_)) { Manner::Grace } else { Manner::AtOnce };
-        tree::end(manner);
+        let listener = self.program.listener.clone();
+        tree::end(manner, || listener.iter().for_each(|listener| listener.kill_at_next_stop()));
         let kept = self.answerer.carry_home(control);
         let (status, violently) = self.status(&ended, failed);
         let status = if kept { status } else { MYNAH_FAILED };
@@ -176,13 +182,18 @@ impl Hosting {
         let pidfd = PidFd::open(self.program.pid)?;
         let mut stopped = false;
         loop {
-            while let Some((tid, exit)) = subreaper::reap()? {
+            let mut reaped = 0;
+            while reaped < tree::REAPED_AT_ONCE
+                && let Some((tid, exit)) = subreaper::reap()?
+            {
                 self.answerer.task_ended(tid, told(exit));
                 self.children.ended(tid, exit);
                 if tid == self.program.pid {
                     return Ok(Ended::Program(exit));
                 }
+                reaped += 1;
             }
+            let more = reaped == tree::REAPED_AT_ONCE;
             match subreaper::child_state(self.program.pid)? {
                 ChildState::Stopped(signal) if !stopped => {
                     stopped = true;
@@ -194,11 +205,17 @@ impl Hosting {
                 }
                 ChildState::Running | ChildState::Stopped(_) | ChildState::Ended(_) => {}
             }
-            let mut ready = [PollFd::new(&self.signals, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
-            match poll(&mut ready, None) {
+            let listener = self.program.listener.as_deref();
+            let mut ready =
+                vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+            ready.extend(
+                listener.and_then(Listener::news).map(|news| PollFd::from_borrowed_fd(news, PollFlags::IN)),
+            );
+            match poll(&mut ready, more.then_some(&NOW)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
+            listener.into_iter().for_each(Listener::heard);
             if !ready[1].revents().is_empty() {
                 match control.hear() {
                     Some(Message::Signal(signal)) => {
@@ -289,29 +306,13 @@ fn finish_trace(tracer: &Tracer, plan: &Plan, status: u8) {
     }
 }
 
-/// Starts the program, which waits for the word to go, and steps aside.
-fn start_program(
-    plan: &Plan,
-    inherited: &Inherited,
-    filter: Option<&Program>,
-    limits: &[(Resource, Rlimit)],
-) -> Result<Launched, Box<dyn Error>> {
-    let program = launch(&Launch {
-        program: &plan.program,
-        argv: &plan.argv,
-        envp: &plan.environment,
-        filter,
-        limits,
-        ignored: &inherited.ignored,
-        blocked: &inherited.blocked,
-    })
-    .map_err(|error| cannot_start(&error))?;
+/// Leaves to the program what is its own, now that it has been started.
+fn step_aside() -> io::Result<()> {
     // The program stays in the foreground with the watcher; what kills that whole group is not to kill us as well.
     setpgid(None, None)?;
     // Files of the machine's own that the agent makes for the program get the program's own mask.
     rustix::process::umask(Mode::empty());
-    leave_standard_streams()?;
-    Ok(program)
+    leave_standard_streams()
 }
 
 /// How often one who waits for a signal looks whether that is still of interest.
@@ -410,14 +411,4 @@ fn raise_own_limits() -> Vec<(Resource, Rlimit)> {
         setrlimit(resource, raised).ok().map(|()| (resource, limit))
     };
     NOT_FOR_THE_AGENT.into_iter().filter_map(raise).collect()
-}
-
-fn cannot_start(error: &io::Error) -> String {
-    match Errno::of_io(error) {
-        Errno::EBUSY => "another agent already answers for this process (a container's own, or an older Mynah), and a process can have one only".to_owned(),
-        Errno::EINVAL | Errno::ENOSYS => {
-            "this kernel does not give seccomp listeners (Linux 5.9 is needed): see mynah doctor".to_owned()
-        }
-        _ => format!("cannot start a program under a seccomp filter: {error}; see mynah doctor"),
-    }
 }

@@ -12,11 +12,14 @@ mod around;
 mod control;
 mod host;
 mod identity;
+mod launching;
 mod plan;
 mod signals;
 mod terminal;
 mod tree;
 mod watcher;
+
+pub(crate) use launching::closed_memory;
 
 use crate::cli::RunArgs;
 use mynah_intercept::launch::{Fork, fork_single_threaded};

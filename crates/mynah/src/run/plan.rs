@@ -2,7 +2,7 @@
 
 use super::around::Around;
 use super::identity::Shown;
-use crate::cli::RunArgs;
+use crate::cli::{MechanismChoice, RunArgs};
 use crate::connector::Drivers;
 use crate::places;
 use crate::resolver::Children;
@@ -48,6 +48,7 @@ pub(super) struct Plan {
     /// What is told at the end.
     pub(super) summary: Option<Summing>,
     pub(super) shown: Shown,
+    pub(super) mechanism: MechanismChoice,
     pub(super) log: Option<String>,
     pub(super) log_file: Option<PathBuf>,
 }
@@ -82,6 +83,7 @@ impl Plan {
             trace: None,
             summary: args.summary.then(Summing::default),
             shown,
+            mechanism: args.mechanism,
             log: args.log.clone(),
             log_file: args.log_file.as_deref().map(std::path::absolute).transpose()?,
         };

@@ -14,6 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long one waits for killed processes that do not go: those in the kernel's uninterruptible sleep.
 const STUCK: Duration = Duration::from_secs(20);
 
+/// Ends of children taken note of between two looks at everything else: in a storm of them there is always one more.
+pub(super) const REAPED_AT_ONCE: usize = 256;
+
 /// How gently.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
@@ -23,10 +26,13 @@ pub(super) enum Manner {
     AtOnce,
 }
 
-/// Ends all descendants and reaps them.
-pub(super) fn end(manner: Manner) {
-    reap();
-    if manner == Manner::Grace && !descendants().is_empty() {
+/// Ends all descendants and reaps them. `last` is called when there is no more mercy.
+pub(super) fn end(manner: Manner, last: impl FnOnce()) {
+    if manner == Manner::Grace {
+        reap();
+        if descendants().is_empty() {
+            return;
+        }
         signal_all(Signal::TERM);
         signal_all(Signal::CONT);
         let begun = Instant::now();
@@ -38,6 +44,7 @@ pub(super) fn end(manner: Manner) {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+    last();
     let mut seen = Vec::new();
     let mut since = Instant::now();
     loop {
@@ -86,9 +93,12 @@ fn signal_all(signal: Signal) {
     }
 }
 
-/// Takes the status of every child that has ended.
+/// Takes the status of children that have ended: of all, unless there is a storm of them.
 pub(super) fn reap() {
-    while let Ok(Some(_)) = subreaper::reap() {}
+    let mut left = REAPED_AT_ONCE;
+    while left > 0 && matches!(subreaper::reap(), Ok(Some(_))) {
+        left -= 1;
+    }
 }
 
 /// All processes below this one that have not ended.

@@ -33,7 +33,7 @@ pub(super) fn watch(host: Tid, control: Control, plan: &Plan) -> u8 {
     };
     drop(control);
     if ended_badly(&ended_of(host)) || violently {
-        tree::end(Manner::AtOnce);
+        tree::end(Manner::AtOnce, || {});
         if plan.around.is_none() {
             mynah_cache::sweep(&plan.cache_root);
         }

@@ -195,7 +195,7 @@ __attribute__((unused)) static void wait_event(struct event *e) {
         ;
 }
 
-// Waits until a process sleeps for good: it was found asleep twenty times in a row.
+// Waits until a process sleeps for good: it was found asleep, or kept by a tracer, twenty times in a row.
 __attribute__((unused)) static void wait_until_asleep(pid_t pid) {
     char path[64], line[512];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -207,7 +207,7 @@ __attribute__((unused)) static void wait_until_asleep(pid_t pid) {
                 state = strrchr(line, ')')[2];
             fclose(f);
         }
-        calm = state == 'S' || state == 'D' ? calm + 1 : 0;
+        calm = state == 'S' || state == 'D' || state == 't' ? calm + 1 : 0;
         if (state == 'Z' || state == '?')
             return;
         struct timespec pause = {0, 1000000};

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use mynah_testkit::compiler::compile;
-use mynah_testkit::run::{Ended, Identity, Outcome, run};
+use mynah_testkit::run::{Ended, Identity, Outcome, mode_options, run};
 use mynah_testkit::scratch::Scratch;
 use mynah_testkit::serving::Serving;
 
@@ -105,8 +105,20 @@ impl Site {
         command
     }
 
-    /// `mynah run OPTIONS -- PROGRAM`.
+    /// `mynah run OPTIONS -- PROGRAM`, in the mode of the tests.
     pub(crate) fn mynah<P: AsRef<OsStr>>(&self, options: &[&str], program: &[P]) -> Command {
+        let mode = mode_options();
+        let options: Vec<&OsStr> =
+            mode.iter().map(AsRef::as_ref).chain(options.iter().map(AsRef::as_ref)).collect();
+        self.mynah_plainly(&options, program)
+    }
+
+    /// `mynah run OPTIONS -- PROGRAM`, whatever the mode of the tests.
+    pub(crate) fn mynah_plainly<O: AsRef<OsStr>, P: AsRef<OsStr>>(
+        &self,
+        options: &[O],
+        program: &[P],
+    ) -> Command {
         let mut command = self.command(self.mynah_path());
         command.arg("run").arg("--cache-dir").arg(self.join("cache"));
         command.args(options).arg("--").args(program);
@@ -163,4 +175,18 @@ pub(crate) fn assert_refused(outcome: &Outcome, status: i32, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "{word:?} is not named in {error:?}");
     }
+}
+
+/// Runs tests of this test program once more, with all programs traced.
+#[track_caller]
+pub(crate) fn again_traced(tests: &[&str]) {
+    if !mode_options().is_empty() {
+        return;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--test-threads", "2", "--exact"]).args(tests).env("MYNAH_TEST_MECHANISM", "trace");
+    let outcome = run(&mut command, 2 * LIMIT).expect("it runs");
+    assert_ended(&outcome, Ended::Exit(0));
+    let ran = format!("{} passed", tests.len());
+    assert!(outcome.out().contains(&ran), "not all are tests here: {}", outcome.out());
 }

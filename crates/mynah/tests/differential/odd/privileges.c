@@ -3,7 +3,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 
 int main(int argc, char **argv) {
@@ -59,19 +58,6 @@ int main(int argc, char **argv) {
         T(mkdir("refused", 0755));
         T(access("a", R_OK));
         T(open("a", O_RDONLY));
-    });
-    CHILD({
-        pid_t traced = fork();
-        if (traced == 0) {
-            ptrace(PTRACE_TRACEME);
-            raise(SIGSTOP);
-            _exit(access("a", R_OK) ? 1 : 33);
-        }
-        int status;
-        waitpid(traced, &status, 0);
-        HOLDS(WIFSTOPPED(status));
-        T(ptrace(PTRACE_CONT, traced, 0, 0));
-        wait_for(traced);
     });
     if (geteuid() == 0) {
         CHILD({

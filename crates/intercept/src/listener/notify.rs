@@ -1,53 +1,19 @@
-//! The receiving end of the filter: notifications, answers, injected descriptors.
+//! A seccomp listener.
 //!
-//! A [`Listener`] may be used from several threads; each notification is received by one of them, and may be answered
-//! from any. When the last copy of the descriptor is closed, pending and later notified calls fail with ENOSYS.
+//! When the last copy of the descriptor is closed, pending and later notified calls fail with ENOSYS.
 //!
 //! seccomp_unotify(2).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use crate::arch;
-use crate::filter::X32_BIT;
+use super::{AddFd, Answer, abandoned, call_of};
 use crate::sys;
-use crate::{Abi, Call, Notification, Tid};
-
-/// The kernel's internal restart codes: results that it never shows to a program. On the way back to user mode it
-/// turns them into a restart of the call or into EINTR. It looks for them only if a signal or a ptrace stop is pending:
-/// see [`transient::interrupt`](crate::transient::interrupt).
-pub mod restart {
-    /// Restart if no handler runs, or if it was installed with SA_RESTART; else EINTR.
-    pub const ERESTARTSYS: i32 = 512;
-    /// Restart always.
-    pub const ERESTARTNOINTR: i32 = 513;
-    /// Restart if no handler runs; else EINTR.
-    pub const ERESTARTNOHAND: i32 = 514;
-}
-
-/// What a call that is not performed returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// This value.
-    Value(i64),
-    /// An error, positive: an errno (1..=4095) or one of the [`restart`] codes.
-    Errno(i32),
-}
-
-/// How a descriptor is put into a program's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct AddFd {
-    /// Close it when the program executes another.
-    pub cloexec: bool,
-    /// Put it on this number, closing what is there (as dup2 would); otherwise on the lowest free one.
-    pub at: Option<i32>,
-    /// Answer the call with the number, in one step.
-    pub answer: bool,
-}
+use crate::{Notification, Tid};
 
 /// A listening descriptor of a seccomp filter.
 #[derive(Debug)]
-pub struct Listener {
+pub(super) struct Listener {
     fd: OwnedFd,
     /// Whether the kernel wakes callers on the CPU of the one who answers. It came together with the change by
     /// which reception ends when no program is left.
@@ -70,7 +36,7 @@ const SYNC_WAKE_UP: u64 = 1;
 
 impl Listener {
     /// Takes over a listening descriptor. Fails if it is none, or if the kernel's structures have outgrown ours.
-    pub fn new(fd: OwnedFd) -> io::Result<Listener> {
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Listener> {
         let sizes = sys::seccomp_notif_sizes()?;
         if usize::from(sizes.seccomp_notif) > NOTIFICATION_BYTES
             || usize::from(sizes.seccomp_notif_resp) > size_of::<libc::seccomp_notif_resp>()
@@ -83,17 +49,11 @@ impl Listener {
         Ok(Listener { fd, wakes_synchronously: set.is_ok() })
     }
 
-    /// Whether the kernel wakes callers on the CPU that answers them.
-    #[must_use]
-    pub fn wakes_synchronously(&self) -> bool {
-        self.wakes_synchronously
-    }
-
     /// Waits for the next notification.
     ///
     /// Fails with [`io::ErrorKind::BrokenPipe`] once no task is left that the filter applies to. A caller that died before its
     /// notification was received is passed over.
-    pub fn recv(&self) -> io::Result<Notification> {
+    pub(super) fn recv(&self) -> io::Result<Notification> {
         loop {
             if !self.wakes_synchronously {
                 self.wait_readable()?;
@@ -135,14 +95,13 @@ impl Listener {
 
     /// Whether the caller still waits for the answer to notification `id`. To be asked after something was looked up by
     /// the caller's thread id, and before it is relied upon: ids of dead threads are used again.
-    #[must_use]
-    pub fn is_alive(&self, id: u64) -> bool {
+    pub(super) fn is_alive(&self, id: u64) -> bool {
         let mut id = id;
         self.request(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &mut id).is_ok()
     }
 
     /// Lets the kernel perform the call as it stands. ENOENT: the caller no longer waits.
-    pub fn resume(&self, id: u64) -> io::Result<()> {
+    pub(super) fn resume(&self, id: u64) -> io::Result<()> {
         self.send(libc::seccomp_notif_resp {
             id,
             val: 0,
@@ -151,13 +110,10 @@ impl Listener {
         })
     }
 
-    /// Ends the call with a result, without performing it. ENOENT: the caller no longer waits.
-    /// [`io::ErrorKind::InvalidInput`]: an error number that is not positive or beyond 4095.
-    pub fn answer(&self, id: u64, answer: Answer) -> io::Result<()> {
+    pub(super) fn answer(&self, id: u64, answer: Answer) -> io::Result<()> {
         let (val, error) = match answer {
             Answer::Value(value) => (value, 0),
-            Answer::Errno(errno) if (1..=4095).contains(&errno) => (0, -errno),
-            Answer::Errno(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            Answer::Errno(errno) => (0, -errno),
         };
         self.send(libc::seccomp_notif_resp { id, val, error, flags: 0 })
     }
@@ -181,7 +137,7 @@ impl Listener {
     ///
     /// Errors are the kernel's: ENOENT the caller no longer waits; EMFILE its limit; EBADF an `O_PATH` descriptor or an
     /// `at` beyond the limit; EINVAL a kernel without [`AddFd::answer`].
-    pub fn add_fd(&self, id: u64, fd: BorrowedFd<'_>, how: AddFd) -> io::Result<i32> {
+    pub(super) fn add_fd(&self, id: u64, fd: BorrowedFd<'_>, how: AddFd) -> io::Result<i32> {
         let mut flags = 0;
         if how.at.is_some() {
             flags |= libc::SECCOMP_ADDFD_FLAG_SETFD as u32;
@@ -197,25 +153,7 @@ impl Listener {
     }
 }
 
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-fn abandoned() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "no program is left under the filter")
-}
-
 fn decode(raw: &libc::seccomp_notif) -> Notification {
-    let number = raw.data.nr as u32;
-    let (abi, number) = if raw.data.arch != arch::AUDIT_ARCH_NATIVE {
-        (Abi::I386, number)
-    } else if arch::HAS_X32 && number & X32_BIT != 0 {
-        (Abi::X32, number & !X32_BIT)
-    } else {
-        (Abi::Native, number)
-    };
-    let call = Call { abi, number, args: raw.data.args, ip: raw.data.instruction_pointer };
+    let call = call_of(raw.data.arch, raw.data.nr as u32, raw.data.args, raw.data.instruction_pointer);
     Notification { id: raw.id, tid: Tid(raw.pid as i32), call }
 }
