@@ -114,8 +114,11 @@ fn signals_are_blocked_as_they_were() {
     let (argv, envp, filter) = (strings(&search), environment(), program_of(&[]));
     let how = Launch { blocked: &blocked, ignored: &ignored, ..plain(&argv, &envp, &filter) };
     let mut launched = launch(&how).unwrap();
+    let listener = launched.listener.clone().expect("a filter's listener");
+    let server = thread::spawn(move || serve(&listener, |_, _| Do::Resume));
     launched.go().unwrap();
     assert_eq!(subreaper::wait(launched.pid).unwrap(), Exit::Code(0));
+    server.join().unwrap();
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn limits_are_set() {
     let limits = [(Resource::Nofile, Rlimit { current: Some(77), maximum: Some(99) })];
     let how = Launch { limits: &limits, ..plain(&argv, &envp, &filter) };
     let mut launched = launch(&how).unwrap();
-    let listener = Arc::clone(&launched.listener);
+    let listener = launched.listener.clone().expect("a filter's listener");
     let server = thread::spawn(move || serve(&listener, |_, _| Do::Resume));
     launched.go().unwrap();
     assert_eq!(launched.exec_failure().unwrap(), None);
