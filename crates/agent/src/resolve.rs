@@ -380,10 +380,11 @@ impl Walk<'_> {
 
     /// In a directory that was removed there is only itself, and what was above it.
     fn start_in(&mut self, object: &Object) -> Result<(), Errno> {
-        if self.rest.is_empty() {
+        let removed = !object.is_linked();
+        // Of one that has a name, the attributes are asked for by it: entries come and go in a directory.
+        if self.rest.is_empty() && removed {
             self.stat = Some(object.stat());
         }
-        let removed = !object.is_linked();
         if removed && self.rest.front().is_some_and(|component| component != b"..") {
             return Err(Errno::ENOENT);
         }
@@ -540,7 +541,8 @@ impl Walk<'_> {
                 let Some(shown) = self.task.shown(&object) else {
                     return Ok(Some(Some(self.below_proc(next))));
                 };
-                self.jump(used, shown, Some(object.stat()))?;
+                let stat = (object.kind != FileKind::Directory || !object.is_linked()).then(|| object.stat());
+                self.jump(used, shown, stat)?;
                 self.touched_mount = true;
                 Ok(Some(None))
             }

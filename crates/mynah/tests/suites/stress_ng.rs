@@ -20,11 +20,13 @@ const CLASSES: [&str; 4] = ["filesystem", "interrupt", "os", "vm"];
 const LEFT_OUT: &[(&str, &str)] = &[
     ("bigheap", "takes all memory of the machine"),
     ("cpu-online", "switches the machine's processors off"),
+    ("forkheavy", "reserves all of the disk"),
     ("icmp-flood", "floods a network"),
     ("memhotplug", "takes memory out of the machine"),
     ("oom-pipe", "takes all memory of the machine"),
     ("pageswap", "swaps the machine's memory"),
     ("reboot", "reboots where it may"),
+    ("resources", "reserves all of the disk"),
     ("swap", "changes the machine's swap space"),
     ("udp-flood", "floods a network"),
     ("watchdog", "arms the machine's watchdog"),
