@@ -12,7 +12,7 @@
 //! answers looks for pending signals, as with a listener whose callers wait killably.
 //!
 //! A tracer is shown its tasks' ends and stops before their parents are; what concerns us as a parent goes to
-//! [`subreaper`](crate::subreaper).
+//! [`subreaper`].
 //!
 //! ptrace(2); `kernel/seccomp.c` (`__seccomp_filter`), `kernel/signal.c` (`do_jobctl_trap`).
 
