@@ -51,6 +51,9 @@ impl Agent {
         if let Some(tracer) = &self.tracer {
             tracer.begin(self, notification);
         }
+        if table::may_wait_natively(notification.call.number) {
+            self.tasks.heard(notification);
+        }
         if self.pending.reattach(notification) {
             return;
         }

@@ -6,8 +6,8 @@ use crate::object::Object;
 use crate::runs::Run;
 use crate::{Agent, lock, trace};
 use mynah_cache::Ident;
-use mynah_intercept::Tid;
 use mynah_intercept::pidfd::PidFd;
+use mynah_intercept::{Call, Notification, Tid};
 use mynah_vfs::{Errno, Mount, VPath};
 use rustix::fs::{self, AtFlags, OFlags};
 use std::collections::{HashMap, HashSet};
@@ -43,6 +43,8 @@ pub(crate) struct Tasks {
     epoch: AtomicU64,
     /// The callers whose chdir the kernel may not have performed yet.
     unsettled: Mutex<HashMap<i32, Instant>>,
+    /// The last call of each task that may have waited.
+    heard: Mutex<HashMap<i32, Call>>,
     /// Whether some program may have a root or mount namespace that is not ours.
     foreign: AtomicBool,
     /// Whether some program may have fewer rights than we.
@@ -117,6 +119,17 @@ impl Tasks {
         lock(&self.closed).contains(&tid.0)
     }
 
+    /// Remembers a call that may wait: one that ends with EINTR may have been received, or not.
+    pub(crate) fn heard(&self, notification: &Notification) {
+        lock(&self.heard).insert(notification.tid.0, notification.call);
+    }
+
+    /// Whether this is the call of the task that was last received, among those that may wait.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "signal frames are read on x86_64"))]
+    pub(crate) fn last_heard(&self, tid: Tid, call: &Call) -> bool {
+        lock(&self.heard).get(&tid.0) == Some(call)
+    }
+
     /// The task ends.
     pub(crate) fn ended(&self, tid: Tid) {
         lock(&self.launched).remove(&tid.0);
@@ -128,6 +141,7 @@ impl Tasks {
         lock(&self.closed).remove(&tid.0);
         lock(&self.known).remove(&tid.0);
         lock(&self.unsettled).remove(&tid.0);
+        lock(&self.heard).remove(&tid.0);
     }
 
     /// The process of a task, if the trace has told of it.

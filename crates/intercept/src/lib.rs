@@ -11,6 +11,7 @@
 //! | [`pidfd`] | a process held by descriptor; its descriptors fetched |
 //! | [`transient`] | ptrace in passing: a call performed as another one, execve of another file, safe restarts |
 //! | [`subreaper`] | children and orphans: adopted, looked at and reaped without disturbing [`transient`] |
+//! | `signal_frame` | calls that a signal took away before they were received, begun again (x86_64) |
 //! | [`elsewhere`] | work done from another working directory or root |
 //! | [`auxv`] | the auxiliary vector |
 //! | [`arch`] | kernel structures as bytes |
@@ -36,6 +37,8 @@ pub mod memory;
 pub mod pidfd;
 pub mod probe;
 mod ptrace;
+#[cfg(target_arch = "x86_64")]
+pub mod signal_frame;
 pub mod subreaper;
 mod sys;
 mod trace;

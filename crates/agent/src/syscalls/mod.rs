@@ -18,6 +18,8 @@ mod open;
 mod openat2;
 mod path_call;
 mod process;
+#[cfg(target_arch = "x86_64")]
+mod signals;
 mod sockets;
 mod stat;
 pub mod table;

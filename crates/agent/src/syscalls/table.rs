@@ -6,6 +6,8 @@
 
 use super::args::Arg::{self, Bits, Dirfd, Fd, Int, Mode, ModeOfNew, Path, Pointer, Size, Text};
 use super::args::{ACCESS, AT, AT_ACCESS, DUP, MAP, NAMESPACES, OPEN, PROT, RENAME, UNLINK, XATTR};
+#[cfg(target_arch = "x86_64")]
+use super::signals;
 use super::{
     attrs, cwd, descriptors, directories, exec, ids, memory, mounts, names, open, openat2, process, sockets,
     stat, watching, xattr,
@@ -398,7 +400,8 @@ rows! {
     // Signals.
     rt_sigaction: native;
     rt_sigprocmask: native;
-    rt_sigreturn: native;
+    #[cfg(target_arch = "x86_64")] rt_sigreturn: process signals::sigreturn [], "a trapped call that the signal took away is begun again";
+    #[cfg(not(target_arch = "x86_64"))] rt_sigreturn: native, "a trapped call that the signal took away stays EINTR";
     rt_sigpending: native;
     rt_sigtimedwait: native;
     rt_sigqueueinfo: native;
@@ -666,6 +669,27 @@ pub(crate) fn may_be_interrupted(number: u32) -> bool {
     row(number).is_some_and(|row| INTERRUPTED.contains(&row.name))
 }
 
+/// Calls that are always trapped and, where the kernel performs them, may wait and end with EINTR.
+pub(crate) fn may_wait_natively(number: u32) -> bool {
+    const WAITING: &[u32] = &[
+        #[cfg(target_arch = "x86_64")]
+        (Sysno::open as u32),
+        #[cfg(target_arch = "x86_64")]
+        (Sysno::creat as u32),
+        Sysno::openat as u32,
+        Sysno::openat2 as u32,
+        Sysno::connect as u32,
+        Sysno::flock as u32,
+    ];
+    WAITING.contains(&number)
+}
+
+/// Whether a call is trapped, whatever its arguments are.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn is_always_trapped(number: u32) -> bool {
+    row(number).is_some_and(|row| row.rule == NOTIFY && row.handler.is_some())
+}
+
 /// The calls without which an agent would be of no use.
 const VITAL: &[&str] = &["openat", "execve", "statx", "close"];
 
@@ -673,7 +697,7 @@ const VITAL: &[&str] = &["openat", "execve", "statx", "close"];
 /// whether an agent that does not see it is of no use.
 pub fn trappable() -> impl Iterator<Item = (u32, &'static str, bool)> {
     // These end their caller, or have their effect whatever they are given.
-    const NOT_TO_BE_TRIED: &[&str] = &["exit", "exit_group", "vhangup", "sync"];
+    const NOT_TO_BE_TRIED: &[&str] = &["exit", "exit_group", "rt_sigreturn", "vhangup", "sync"];
     TABLE
         .iter()
         .filter(|row| row.rule == NOTIFY && !NOT_TO_BE_TRIED.contains(&row.name))

@@ -28,6 +28,8 @@ pub use statfs::{STATFS_BYTES, StatfsFields, encode_statfs};
 pub(crate) use native::{
     AUDIT_ARCH_I386, AUDIT_ARCH_NATIVE, HAS_X32, INSTRUCTION_BYTES, Registers, abi_of_instruction, numbers,
 };
+#[cfg(target_arch = "x86_64")]
+pub(crate) use native::{FRAME_BYTES, SignalFrame};
 
 /// The numbers of the calls that [`transient`](crate::transient) performs in a tracee, and what else it has to know of
 /// an [`Abi`](crate::Abi).

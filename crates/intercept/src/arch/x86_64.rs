@@ -190,3 +190,62 @@ impl Registers {
 fn is_restart_code(result: i32) -> bool {
     (-516..=-512).contains(&result)
 }
+
+/// Bytes of `struct ucontext` up to the last register that matters here.
+pub(crate) const FRAME_BYTES: usize = FRAME_RIP + 8;
+
+// Offsets from where the stack pointer is at rt_sigreturn: `struct ucontext` and in it `struct sigcontext_64`
+// (arch/x86/include/uapi/asm/sigcontext.h).
+const FRAME_R8: usize = 40;
+const FRAME_R9: usize = 48;
+const FRAME_R10: usize = 56;
+const FRAME_RDI: usize = 104;
+const FRAME_RSI: usize = 112;
+const FRAME_RDX: usize = 136;
+const FRAME_RAX: usize = 144;
+const FRAME_RIP: usize = 168;
+
+/// The registers that a handler's return will restore.
+pub(crate) struct SignalFrame([u8; FRAME_BYTES]);
+
+impl SignalFrame {
+    pub(crate) fn new(bytes: [u8; FRAME_BYTES]) -> SignalFrame {
+        SignalFrame(bytes)
+    }
+
+    fn register(&self, offset: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.0[offset..offset + 8]);
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// The result of the call that was interrupted, if one was.
+    pub(crate) fn result(&self) -> i64 {
+        self.register(FRAME_RAX) as i64
+    }
+
+    pub(crate) fn instruction_pointer(&self) -> u64 {
+        self.register(FRAME_RIP)
+    }
+
+    /// The arguments, which a call leaves in their registers.
+    pub(crate) fn arguments(&self) -> [u64; 6] {
+        [FRAME_RDI, FRAME_RSI, FRAME_RDX, FRAME_R10, FRAME_R8, FRAME_R9].map(|offset| self.register(offset))
+    }
+
+    /// The number of a call, which its result has overwritten, from the code that made it: C libraries load it as a constant by
+    /// the instruction before (`mov $number, %eax` or `mov $number, %rax`).
+    pub(crate) fn number_of_call(code: [u8; 9]) -> Option<u32> {
+        match code {
+            [0x48, 0xc7, 0xc0, a, b, c, d, 0x0f, 0x05] | [_, _, 0xb8, a, b, c, d, 0x0f, 0x05] => {
+                Some(u32::from_le_bytes([a, b, c, d]))
+            }
+            _ => None,
+        }
+    }
+
+    /// What to put where for the call to be made once more.
+    pub(crate) fn calling(call: &Call) -> [(u64, u64); 2] {
+        [(FRAME_RAX as u64, u64::from(call.number)), (FRAME_RIP as u64, call.ip - INSTRUCTION_BYTES)]
+    }
+}
