@@ -43,6 +43,7 @@ test: need-rust need-cc
 	@.ci/run-tests
 
 # Once more with every program traced (make test does a part of that).
+test-all: export MYNAH_TEST_ALL = 1
 test-all: test
 	@MYNAH_TEST_MECHANISM=trace .ci/run-tests
 
