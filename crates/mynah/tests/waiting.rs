@@ -467,7 +467,6 @@ fn waiting_is_the_same_where_programs_are_traced() {
         "sigterm_reaches_the_program_first",
         "what_the_program_leaves_running_ends_with_it",
         "whichever_process_of_mynah_is_killed_all_end",
-        "a_fork_storm_ends_with_mynah",
         "what_a_killed_program_wrote_follows_at_once",
     ]);
 }
