@@ -363,15 +363,6 @@ impl Task {
         root(&self.proc("root/.")) != root("/") || mounts(&self.proc("ns/mnt")) != mounts("/proc/self/ns/mnt")
     }
 
-    /// Whether the task can follow a path into the cache: it is the cache's user, and sees our root.
-    pub(crate) fn reaches_cache(&self) -> bool {
-        let status = std::fs::read_to_string(self.proc("status")).unwrap_or_default();
-        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-        // The fourth is the one for files (proc(5)).
-        let user = users.and_then(|users| users.split_ascii_whitespace().nth(3)?.parse().ok());
-        user == Some(rustix::process::geteuid().as_raw()) && !self.is_foreign()
-    }
-
     /// The file mode creation mask.
     pub(crate) fn umask(&self) -> u32 {
         // 022 is what a task has that nobody gave another; a task that is gone needs none.
@@ -384,24 +375,24 @@ impl Task {
         Some((fourth("Uid:")?, fourth("Gid:")?))
     }
 
-    /// Whether the task could get to a placeholder by its name, as the agent can.
-    pub(crate) fn reaches_placeholders(&self) -> bool {
+    /// Whether the task can follow a path into the cache: it is the cache's user, and sees our root.
+    pub(crate) fn reaches_cache(&self) -> bool {
         let own = rustix::process::geteuid().as_raw();
-        !self.is_foreign() && self.file_owner().is_some_and(|(uid, _)| uid == own || uid == 0)
+        !self.is_foreign() && self.file_owner().is_some_and(|(uid, _)| uid == own)
     }
 
     /// Whether an open would find a free number (RLIMIT_NOFILE). Looked for from above: numbers are given from below.
     pub(crate) fn has_free_descriptor(&self) -> bool {
-        let Some(limit) = self.open_files_max().and_then(|limit| i32::try_from(limit).ok()) else {
+        let Some(limit) = self.limit("Max open files").and_then(|limit| i32::try_from(limit).ok()) else {
             return true;
         };
         !(0..limit).rev().all(|number| self.descriptor(number).is_ok())
     }
 
-    /// The soft limit of open files; `None` for no limit, or a task that is gone (proc(5): the columns of `limits` are wide).
-    fn open_files_max(&self) -> Option<u64> {
+    /// A soft limit, by its name in proc(5), whose columns are wide; `None` for no limit, or a task that is gone.
+    fn limit(&self, name: &str) -> Option<u64> {
         let limits = std::fs::read_to_string(self.proc("limits")).ok()?;
-        let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+        let row = limits.lines().find_map(|line| line.strip_prefix(name))?;
         row.split_whitespace().next()?.parse().ok()
     }
 
@@ -412,10 +403,7 @@ impl Task {
 
     /// RLIMIT_FSIZE: how many bytes a file may have that the task makes longer. The kernel sees to it where it does the work.
     pub(crate) fn file_size_limit(&self) -> u64 {
-        let limits = std::fs::read_to_string(self.proc("limits")).unwrap_or_default();
-        let line = limits.lines().find_map(|line| line.strip_prefix("Max file size"));
-        // Anything but a number is "unlimited".
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX)
+        self.limit("Max file size").unwrap_or(u64::MAX)
     }
 
     /// Sends the task a signal, as the kernel does when it refuses something. One that has ended needs none.

@@ -400,7 +400,7 @@ async fn open_path(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, 
     if stat.kind == FileKind::Directory {
         lock_stat(&object, &stat);
     }
-    if task.reaches_placeholders() {
+    if task.reaches_cache() {
         return Ok(Outcome::OpenPath { path: object.placeholder.path.clone(), flags });
     }
     let flags = match object.kind {
