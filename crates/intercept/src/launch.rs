@@ -100,8 +100,10 @@ impl Launched {
 
 impl Drop for Launched {
     fn drop(&mut self) {
-        if self.gate.take().is_some() {
+        // Killed before its gate closes: its own end might be notified, with nobody to answer.
+        if let Some(gate) = self.gate.take() {
             sys::kill(self.pid);
+            drop(gate);
         }
     }
 }

@@ -50,6 +50,8 @@ impl Dialogue {
             command.arg("run").arg("--cache-dir").arg(site.join("cache")).arg("--").args(bash);
         }
         command.env("PS1", "ready> ").env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env("HISTFILE", "");
+        // What an ordinary user has for a shell in the machine's own table may be none.
+        command.env("SHELL", "/bin/bash");
         command.env("HOME", site.join("home")).env("TMUX_TMPDIR", site.join("temporary"));
         let terminal = Terminal::open().expect("a terminal");
         terminal.resize(24, 80).expect("a size");

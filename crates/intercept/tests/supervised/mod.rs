@@ -208,7 +208,9 @@ pub fn again_as_ordinary_user(this_test: &str) {
     let scratch = Scratch::new();
     // Where it was built, others may not look.
     let program = scratch.path("tests");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what a test beside this one forks would keep the copy open for writing, and so busy.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     let done = Command::new(&program)
         .args(["--skip", this_test])
         .current_dir("/")
