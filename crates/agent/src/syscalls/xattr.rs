@@ -174,16 +174,18 @@ fn get(
 ) -> Outcome {
     on(call, subject, move |task, mount, path| async move {
         let (to, name) = (value?, name?);
-        if is_of_one_machine(&name) && !mount.native {
-            return Err(Errno::EOPNOTSUPP.into());
-        }
+        refuse_of_one_machine(&mount, &name)?;
         let value = task.agent.ask(&mount, mount.driver.getxattr(&path, &name)).await?;
         give(value, to.at, to.size)
     })
 }
 
-/// Labels and access lists mean something to the kernel that keeps them only. A program that is told so at once asks no more:
-/// `ls -l` looks for them at every file.
+/// EOPNOTSUPP for labels and access lists elsewhere: they mean something to the kernel that keeps them only. A program that is told
+/// so at once asks no more: `ls -l` looks for them at every file.
+fn refuse_of_one_machine(mount: &Mount, name: &[u8]) -> Result<(), Errno> {
+    if is_of_one_machine(name) && !mount.native { Err(Errno::EOPNOTSUPP) } else { Ok(()) }
+}
+
 fn is_of_one_machine(name: &[u8]) -> bool {
     name.starts_with(b"security.") || name.starts_with(b"system.")
 }
@@ -206,7 +208,8 @@ pub(super) fn listxattrat(call: Call<'_>) -> Outcome {
 fn list(call: Call<'_>, subject: Subject, to: UserPtr, room: u64) -> Outcome {
     on(call, subject, move |task, mount, path| async move {
         let names = task.agent.ask(&mount, mount.driver.listxattr(&path)).await?;
-        let list = names.into_iter().flat_map(|name| name.into_iter().chain([0])).collect();
+        let shown = names.into_iter().filter(|name| mount.native || !is_of_one_machine(name));
+        let list = shown.flat_map(|name| name.into_iter().chain([0])).collect();
         give(list, to, room)
     })
 }
@@ -239,6 +242,7 @@ fn set(
             return Err(Errno::EROFS.into());
         }
         let (how, name, value) = (how?, name?, value?);
+        refuse_of_one_machine(&mount, &name)?;
         task.agent.ask(&mount, mount.driver.setxattr(&path, &name, &value, how)).await?;
         task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
         Ok(Outcome::DONE)
@@ -265,7 +269,9 @@ fn remove(call: Call<'_>, subject: Subject, name: Result<Vec<u8>, Errno>) -> Out
         if mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
-        task.agent.ask(&mount, mount.driver.removexattr(&path, &name?)).await?;
+        let name = name?;
+        refuse_of_one_machine(&mount, &name)?;
+        task.agent.ask(&mount, mount.driver.removexattr(&path, &name)).await?;
         task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
         Ok(Outcome::DONE)
     })

@@ -225,6 +225,24 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         reason: "labels and access lists are of the machine whose kernel keeps them: EOPNOTSUPP, after which programs do not ask for each file",
     },
     Difference {
+        task: "attributes/xattrs",
+        leg: Leg::Chirp,
+        identity: None,
+        native: "out: setxattr(\"b\", \"system.posix_acl_access\", list, sizeof list - 1, 0) = 0",
+        mynah: "out: setxattr(\"b\", \"system.posix_acl_access\", list, sizeof list - 1, 0) = -1 EOPNOTSUPP",
+        reason: "what cannot be asked for cannot be set either, as on a file system without access lists",
+    },
+    Difference {
+        task: "attributes/xattrs",
+        leg: Leg::Chirp,
+        identity: None,
+        native: "out: mode 644\n\
+         out: removexattr(\"b\", \"system.posix_acl_access\") = 0",
+        mynah: "out: mode 600\n\
+         out: removexattr(\"b\", \"system.posix_acl_access\") = -1 EOPNOTSUPP",
+        reason: "what cannot be asked for cannot be set either, as on a file system without access lists",
+    },
+    Difference {
         task: "sockets/unix_names",
         leg: Leg::Chirp,
         identity: None,

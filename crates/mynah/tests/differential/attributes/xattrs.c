@@ -57,5 +57,14 @@ int main(int argc, char **argv) {
     T(getxattr("b", "user.x", value, sizeof value));
     T(getxattr("b", "system.posix_acl_access", value, sizeof value));
     T(getxattr("b", "security.capability", value, sizeof value));
+    // An access list of user rw-, group ---, mask r--, others r--: taken, it would be seen in the mode.
+    char list[] = "\2\0\0\0\1\0\6\0\377\377\377\377\4\0\0\0\377\377\377\377\20\0\4\0\377\377\377\377\40\0\4\0\377\377\377\377";
+    T(chmod("b", 0600));
+    T(setxattr("b", "system.posix_acl_access", list, sizeof list - 1, 0));
+    struct stat st;
+    T(stat("b", &st));
+    printf("mode %o\n", st.st_mode & 0777);
+    T(removexattr("b", "system.posix_acl_access"));
+    T(chmod("b", 0644));
     return 0;
 }
