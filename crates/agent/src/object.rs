@@ -185,7 +185,7 @@ pub(crate) struct Objects {
     watches: Watches,
 }
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     // A clock from before 1970 is as wrong as 1970.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time { sec: now.as_secs() as i64, nsec: now.subsec_nanos() }

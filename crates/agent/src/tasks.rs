@@ -10,6 +10,7 @@ use mynah_intercept::pidfd::PidFd;
 use mynah_intercept::{Call, Notification, Tid};
 use mynah_vfs::{Errno, Mount, VPath};
 use rustix::fs::{self, AtFlags, OFlags};
+use rustix::thread::CapabilitySet;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::read_link;
@@ -373,6 +374,19 @@ impl Task {
     pub(crate) fn file_owner(&self) -> Option<(u32, u32)> {
         let fourth = |field: &str| self.status_field(field)?.split_whitespace().nth(3)?.parse().ok();
         Some((fourth("Uid:")?, fourth("Gid:")?))
+    }
+
+    /// Whether the task has a right that root has. One that is gone needs none.
+    pub(crate) fn is_capable(&self, right: CapabilitySet) -> bool {
+        let effective = self.status_field("CapEff:").and_then(|text| u64::from_str_radix(&text, 16).ok());
+        CapabilitySet::from_bits_retain(effective.unwrap_or(0)).contains(right)
+    }
+
+    /// Whether a group is the task's own, or one of its supplementary ones.
+    pub(crate) fn is_in_group(&self, group: u32) -> bool {
+        let own = self.file_owner().is_some_and(|(_, own)| own == group);
+        let others = self.status_field("Groups:").unwrap_or_default();
+        own || others.split_whitespace().any(|other| other.parse() == Ok(group))
     }
 
     /// Whether the task can follow a path into the cache: it is the cache's user, and sees our root.

@@ -42,6 +42,7 @@ errnos! {
     ENOMEM "cannot allocate memory",
     EACCES "permission denied",
     EFAULT "bad address",
+    ENOTBLK "block device required",
     EBUSY "device or resource busy",
     EEXIST "file exists",
     EXDEV "invalid cross-device link",

@@ -2,12 +2,13 @@
 
 use super::path_call::{PathArg, follow_unless, on_path};
 use crate::identity::NO_ID;
-use crate::object::{Object, Objects};
+use crate::object::{Object, Objects, now};
 use crate::outcome::{Call, Outcome};
 use crate::resolve::{Last, Spot};
 use crate::tasks::Task;
 use mynah_intercept::{Tid, UserPtr, memory};
 use mynah_vfs::{DriverId, Errno, Error, FileKind, NewTime, SetAttrs, Stat, Time, VPath};
+use rustix::thread::CapabilitySet;
 use std::sync::Arc;
 use syscalls::Sysno;
 
@@ -61,7 +62,7 @@ impl Task {
             agent.ask(&mount, file.stat()).await?
         } else {
             if !object.is_linked() {
-                return Err(Error::new(Errno::ESTALE, format!("{path} has no name at the server any more")));
+                return self.set_attrs_here(object, attrs);
             }
             agent.ask(&mount, mount.driver.set_attrs(&path, attrs)).await?;
             agent.ask(&mount, mount.driver.lstat(&path)).await?
@@ -73,9 +74,47 @@ impl Task {
         }
         Ok(())
     }
+
+    /// The same for what has neither a name nor an open file at the server: it is with those who have it open, and only they
+    /// can see the change. The rights that the server would ask for are asked for here (chmod(2), chown(2), utimensat(2)).
+    fn set_attrs_here(&self, object: &Object, attrs: SetAttrs) -> Result<(), Error> {
+        if attrs.size.is_some() {
+            let path = object.driver_path();
+            return Err(Error::new(Errno::ESTALE, format!("{path} has no name at the server any more")));
+        }
+        let stat = object.stat();
+        let (user, _) = self.file_owner().ok_or(Errno::ESRCH)?;
+        let owns = user == stat.uid || self.is_capable(CapabilitySet::FOWNER);
+        let gives_away = attrs.uid.is_some_and(|uid| uid != stat.uid)
+            || attrs.gid.is_some_and(|gid| gid != stat.gid && !self.is_in_group(gid));
+        let may_give = self.is_capable(CapabilitySet::CHOWN) || (user == stat.uid && !gives_away);
+        let changes_owner = attrs.uid.is_some() || attrs.gid.is_some();
+        let changes_other = attrs.mode.is_some() || attrs.atime.is_some() || attrs.mtime.is_some();
+        if (changes_owner && !may_give) || (changes_other && !owns) {
+            return Err(Errno::EPERM.into());
+        }
+        object.change_here(attrs);
+        Ok(())
+    }
 }
 
 impl Object {
+    /// Changes what is shown of a file that no server has any more.
+    fn change_here(&self, attrs: SetAttrs) {
+        let now = now();
+        let moment = |new: NewTime| match new {
+            NewTime::Now => now,
+            NewTime::At(time) => time,
+        };
+        let stat = &mut crate::lock(&self.remote).stat;
+        stat.mode = attrs.mode.unwrap_or(stat.mode);
+        stat.uid = attrs.uid.unwrap_or(stat.uid);
+        stat.gid = attrs.gid.unwrap_or(stat.gid);
+        stat.atime = attrs.atime.map_or(stat.atime, moment);
+        stat.mtime = attrs.mtime.map_or(stat.mtime, moment);
+        stat.ctime = now;
+    }
+
     /// Shows what was just changed at the server.
     fn follow(&self, objects: &Objects, stat: &Stat, attrs: SetAttrs) -> Result<(), Error> {
         if attrs.size.is_some() && self.kind == FileKind::Regular {
@@ -284,7 +323,11 @@ fn date(call: Call<'_>, arg: PathArg, times_at: UserPtr, form: TimeForm) -> Outc
         // With nothing to change the kernel does not even look at the path (utimensat(2)).
         Some(Ok(attrs)) if attrs.is_empty() => Outcome::DONE,
         Some(Ok(attrs)) => set(call, arg, attrs),
-        Some(Err(errno)) => on_path(call, arg, move |_, _| async move { Err(errno.into()) }),
+        // The kernel looks at the path first.
+        Some(Err(errno)) => on_path(call, arg, move |task, spot| async move {
+            task.stat_at(&spot).await?;
+            Err(errno.into())
+        }),
         None => Outcome::Resume,
     }
 }
@@ -301,6 +344,9 @@ pub(super) fn utimes(call: Call<'_>) -> Outcome {
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn futimesat(call: Call<'_>) -> Outcome {
+    if call.arg(1) == 0 && call.task().opened(call.int(0)).is_none() {
+        return Outcome::Resume;
+    }
     if call.arg(1) == 0 {
         return date_descriptor(call, call.pointer(2), TimeForm::Timeval);
     }

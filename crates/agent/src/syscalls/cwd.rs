@@ -37,7 +37,11 @@ pub(super) fn fchdir(call: Call<'_>) -> Outcome {
 
 /// chroot(2): into a native directory it is the kernel's; remote names cannot be seen from there.
 pub(super) fn chroot(call: Call<'_>) -> Outcome {
-    let outcome = on_path(call, PathArg::cwd(0, Last::Follow), |_, _| async { Err(Errno::EPERM.into()) });
+    let outcome = on_path(call, PathArg::cwd(0, Last::Follow), |task, spot| async move {
+        let stat = task.stat_at(&spot).await?;
+        let errno = if stat.kind == FileKind::Directory { Errno::EPERM } else { Errno::ENOTDIR };
+        Err(errno.into())
+    });
     call.agent.tasks.root_changes(call.tid());
     outcome
 }

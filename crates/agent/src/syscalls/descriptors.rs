@@ -3,7 +3,7 @@
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::tasks::{Task, is_writable};
-use mynah_vfs::{Errno, Error};
+use mynah_vfs::{Errno, Error, FileKind};
 use std::sync::Arc;
 
 /// close(2): held until the server has what was written, so that an error can be told here.
@@ -27,11 +27,11 @@ pub(super) fn dup_over(call: Call<'_>) -> Outcome {
     }
 }
 
-/// fcntl(2) F_NOTIFY. EINVAL is what a kernel without dnotify gives.
+/// fcntl(2) F_NOTIFY. EINVAL is what a kernel without dnotify gives; that a file is no directory, any kernel tells.
 pub(super) fn fcntl(call: Call<'_>) -> Outcome {
     match call.task().hosted(call.int(0)) {
-        Some(_) => Errno::EINVAL.into(),
-        None => Outcome::Resume,
+        Some((object, _)) if object.kind == FileKind::Directory => Errno::EINVAL.into(),
+        _ => Outcome::Resume,
     }
 }
 

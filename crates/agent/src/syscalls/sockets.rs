@@ -6,7 +6,7 @@ use crate::resolve::{Last, Spot};
 use crate::tasks::Task;
 use mynah_intercept::{UserPtr, memory};
 use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind};
-use rustix::net::{SendFlags, SocketAddrAny, SocketAddrUnix};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix, SocketType};
 use std::os::fd::OwnedFd;
 
 /// `sizeof(struct sockaddr_un)`: a family and 108 bytes of path.
@@ -26,11 +26,20 @@ fn path_of(call: Call<'_>, address: UserPtr, length: u64) -> Option<Vec<u8>> {
     (end > 0).then(|| path[..end].to_vec())
 }
 
+/// The caller's socket and the path in an address for it. `None` where the kernel needs no path for its answer: the address
+/// has none, or the descriptor is no Unix socket.
+fn socket_and_path(call: Call<'_>, address: UserPtr, length: u64) -> Option<(OwnedFd, Vec<u8>)> {
+    let path = path_of(call, address, length)?;
+    let socket = call.task().descriptor(call.int(0)).ok()?;
+    let is_ours = rustix::net::sockopt::socket_domain(&socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
+    is_ours.then_some((socket, path))
+}
+
 pub(super) fn bind(call: Call<'_>) -> Outcome {
-    let Some(path) = path_of(call, call.pointer(1), u64::from(call.bits(2))) else { return Outcome::Resume };
-    let number = call.int(0);
+    let Some((socket, path)) = socket_and_path(call, call.pointer(1), u64::from(call.bits(2))) else {
+        return Outcome::Resume;
+    };
     on_text(call, libc::AT_FDCWD, path.clone(), Last::Entry, move |task, spot| async move {
-        let socket = task.descriptor(number).map_err(|error| Errno::of_io(&error))?;
         task.make_node(&spot).await?;
         let bound = task.bind_to_node(&spot, &socket, path).await;
         if bound.is_err() {
@@ -68,11 +77,11 @@ impl Task {
 }
 
 pub(super) fn connect(call: Call<'_>) -> Outcome {
-    let Some(path) = path_of(call, call.pointer(1), u64::from(call.bits(2))) else { return Outcome::Resume };
-    let number = call.int(0);
+    let Some((socket, path)) = socket_and_path(call, call.pointer(1), u64::from(call.bits(2))) else {
+        return Outcome::Resume;
+    };
     on_text(call, libc::AT_FDCWD, path, Last::Follow, move |task, spot| async move {
         let node = task.socket_node(&spot).await?;
-        let socket = task.descriptor(number).map_err(|error| Errno::of_io(&error))?;
         // A full queue makes its caller wait: not on a thread that others need.
         let connected = tokio::task::spawn_blocking(move || {
             task.agent.unix_sockets.connect(task.agent.objects.store(), &socket, node)
@@ -94,8 +103,14 @@ impl Task {
 }
 
 pub(super) fn sendto(call: Call<'_>) -> Outcome {
-    let Some(path) = path_of(call, call.pointer(4), u64::from(call.bits(5))) else { return Outcome::Resume };
-    let (number, flags) = (call.int(0), SendFlags::from_bits_retain(call.bits(3)));
+    let Some((socket, path)) = socket_and_path(call, call.pointer(4), u64::from(call.bits(5))) else {
+        return Outcome::Resume;
+    };
+    // Only datagrams are sent to a name: for the other types the kernel has the answer without looking at it.
+    if !rustix::net::sockopt::socket_type(&socket).is_ok_and(|kind| kind == SocketType::DGRAM) {
+        return Outcome::Resume;
+    }
+    let flags = SendFlags::from_bits_retain(call.bits(3));
     let length = usize::try_from(call.arg(2)).unwrap_or(usize::MAX);
     if length > DATAGRAM_MAX {
         return Outcome::Errno(Errno::EMSGSIZE);
@@ -106,7 +121,6 @@ pub(super) fn sendto(call: Call<'_>) -> Outcome {
     }
     on_text(call, libc::AT_FDCWD, path, Last::Follow, move |task, spot| async move {
         let node = task.socket_node(&spot).await?;
-        let socket = task.descriptor(number).map_err(|error| Errno::of_io(&error))?;
         let sent = tokio::task::spawn_blocking(move || {
             let store = task.agent.objects.store();
             task.agent.unix_sockets.send_to(store, &socket, node, &data, flags)

@@ -337,22 +337,22 @@ rows! {
 
     // Mounts: the kernel's own table. What lies in Mynah's namespace cannot be mounted, nor mounted over.
     mount: path mounts::mount [Text, Path, Text, Bits, Pointer], "EPERM where source or target is remote";
-    umount2: path mounts::one_path [Path, Bits], "EINVAL for remote paths";
+    umount2: path mounts::umount2 [Path, Bits], "EINVAL for remote paths";
     pivot_root: path mounts::pivot_root [Path, Path], "EPERM for remote paths";
     move_mount: path mounts::move_mount [Dirfd, Path, Dirfd, Path, Bits], "EPERM for remote paths";
     open_tree: path mounts::not_remote [Dirfd, Path, Bits], "EOPNOTSUPP for remote paths";
     open_tree_attr: path mounts::not_remote [Dirfd, Path, Bits, Pointer, Size], "EOPNOTSUPP for remote paths";
-    mount_setattr: path mounts::not_remote [Dirfd, Path, AT, Pointer, Size], "EOPNOTSUPP for remote paths";
-    fspick: path mounts::not_remote [Dirfd, Path, Bits], "EOPNOTSUPP for remote paths";
+    mount_setattr: path mounts::not_remote_mounting [Dirfd, Path, AT, Pointer, Size], "EOPNOTSUPP for remote paths";
+    fspick: path mounts::not_remote_mounting [Dirfd, Path, Bits], "EOPNOTSUPP for remote paths";
     fsopen: native;
     fsconfig: native;
     fsmount: native;
     statmount: native;
     listmount: native;
-    swapon: path mounts::one_path [Path, Bits], "EINVAL for remote paths";
-    swapoff: path mounts::one_path [Path], "EINVAL for remote paths";
-    acct: path mounts::one_path [Path], "EINVAL for remote paths";
-    quotactl: path mounts::quotactl [Bits, Path, Int, Pointer], "EOPNOTSUPP for remote paths";
+    swapon: path mounts::swapon [Path, Bits], "EINVAL for remote paths";
+    swapoff: path mounts::swapoff [Path], "EINVAL for remote paths";
+    acct: path mounts::acct [Path], "EINVAL for remote paths";
+    quotactl: path mounts::quotactl [Bits, Path, Int, Pointer], "ENOTBLK for remote paths";
     quotactl_fd: native;
     #[cfg(target_arch = "x86_64")] uselib: denied(ENOSYS);
     bpf: native, "paths in its attributes are the machine's own";

@@ -20,7 +20,7 @@ use mynah_intercept::subreaper::{self, ChildState, Exit};
 use mynah_vfs::Errno;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Resource, Rlimit, getrlimit, setpgid, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
 use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -308,8 +308,9 @@ fn finish_trace(tracer: &Tracer, plan: &Plan, status: u8) {
 
 /// Leaves to the program what is its own, now that it has been started.
 fn step_aside() -> io::Result<()> {
-    // The program stays in the foreground with the watcher; what kills that whole group is not to kill us as well.
-    setpgid(None, None)?;
+    // The program stays in the foreground with the watcher; what kills that whole group is not to kill us as well. We are the
+    // parent of orphans, and the kernel asks of their process groups whether a parent is in their session: init is not.
+    setsid()?;
     // Files of the machine's own that the agent makes for the program get the program's own mask.
     rustix::process::umask(Mode::empty());
     leave_standard_streams()

@@ -57,30 +57,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
         task: "odd/entries",
         leg: Leg::Chirp,
-        identity: Some(Identity::Ordinary),
-        native: "out: syscall(SYS_name_to_handle_at, AT_FDCWD, \"none\", NULL, NULL, 0) ENOENT\n\
-         out: syscall(SYS_mount, \"a\", \"b\", \"tmpfs\", 0, NULL) ENOENT\n\
-         out: syscall(SYS_umount2, \"none\", 0) ENOENT\n\
-         out: syscall(SYS_swapon, \"none\", 0) EPERM\n\
-         out: syscall(SYS_acct, \"none\") EPERM",
-        mynah: "out: syscall(SYS_name_to_handle_at, AT_FDCWD, \"none\", NULL, NULL, 0) EOPNOTSUPP\n\
-         out: syscall(SYS_mount, \"a\", \"b\", \"tmpfs\", 0, NULL) EPERM\n\
-         out: syscall(SYS_umount2, \"none\", 0) EINVAL\n\
-         out: syscall(SYS_swapon, \"none\", 0) EINVAL\n\
-         out: syscall(SYS_acct, \"none\") EINVAL",
-        reason: "what would act on a remote name as a file system of this machine is refused",
-    },
-    Difference {
-        task: "odd/entries",
-        leg: Leg::Chirp,
-        identity: None,
-        native: "out: syscall(SYS_quotactl, 0, \"none\", 0, NULL) ENOENT",
-        mynah: "out: syscall(SYS_quotactl, 0, \"none\", 0, NULL) EOPNOTSUPP",
-        reason: "what would act on a remote name as a file system of this machine is refused",
-    },
-    Difference {
-        task: "odd/entries",
-        leg: Leg::Chirp,
         identity: None,
         native: "out: names in .: ../ ./ a made/",
         mynah: "out: names in .: ../ ./ a",
@@ -93,24 +69,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         native: "tree: dir 0755 /made",
         mynah: "",
         reason: "32-bit calls that name remote paths get EOPNOTSUPP: their structures are not translated yet",
-    },
-    Difference {
-        task: "odd/entries",
-        leg: Leg::Chirp,
-        identity: Some(Identity::Root),
-        native: "out: syscall(SYS_name_to_handle_at, AT_FDCWD, \"none\", NULL, NULL, 0) ENOENT\n\
-         out: syscall(SYS_mount, \"a\", \"b\", \"tmpfs\", 0, NULL) ENOENT\n\
-         out: syscall(SYS_umount2, \"none\", 0) ENOENT\n\
-         out: syscall(SYS_swapon, \"none\", 0) ENOENT\n\
-         out: syscall(SYS_acct, \"none\") ENOENT\n\
-         out: syscall(SYS_pivot_root, \"none\", \"none\") ENOENT",
-        mynah: "out: syscall(SYS_name_to_handle_at, AT_FDCWD, \"none\", NULL, NULL, 0) EOPNOTSUPP\n\
-         out: syscall(SYS_mount, \"a\", \"b\", \"tmpfs\", 0, NULL) EPERM\n\
-         out: syscall(SYS_umount2, \"none\", 0) EINVAL\n\
-         out: syscall(SYS_swapon, \"none\", 0) EINVAL\n\
-         out: syscall(SYS_acct, \"none\") EINVAL\n\
-         out: syscall(SYS_pivot_root, \"none\", \"none\") EPERM",
-        reason: "what would act on a remote name as a file system of this machine is refused",
     },
     Difference {
         task: "odd/i386",

@@ -37,6 +37,12 @@ int main(int argc, char **argv) {
     T(utimensat(AT_FDCWD, "none", omit_both, 0));
     struct timespec wrong[2] = {{0, 1000000000}, {0, 0}};
     T(utimensat(AT_FDCWD, "a", wrong, 0));
+    T(utimensat(AT_FDCWD, "none", wrong, 0));
+    T(utimensat(AT_FDCWD, "none", wrong, AT_SYMLINK_NOFOLLOW));
+    T(syscall(SYS_utimensat, AT_FDCWD, NULL, NULL, 0));
+#ifdef SYS_futimesat
+    T(syscall(SYS_futimesat, AT_FDCWD, NULL, NULL));
+#endif
     int fd = open("a", O_RDWR);
     T(futimens(fd, exact));
     show_times("a");

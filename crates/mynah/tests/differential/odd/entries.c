@@ -1,5 +1,6 @@
 // Odd entries into the kernel: int 0x80, x32 numbers, io_uring, unknown numbers, vsyscall, old calls.
 #include "tested.h"
+#include <sys/mount.h>
 
 #ifdef __x86_64__
 static long old_entry(long number, long a, long b, long c) {
@@ -47,10 +48,22 @@ int main(int argc, char **argv) {
     OK(syscall(SYS_swapon, "none", 0));
     OK(syscall(SYS_acct, "none"));
     OK(syscall(SYS_pivot_root, "none", "none"));
+    OK(syscall(SYS_umount2, "a", 0));
+    OK(syscall(SYS_umount2, "a", 0x100));
+    OK(syscall(SYS_swapon, "a", 0));
+    OK(syscall(SYS_swapon, "a", -1));
+    OK(syscall(SYS_swapoff, "a"));
+    OK(syscall(SYS_mount, "none", "a", NULL, MS_BIND, NULL));
+    OK(syscall(SYS_move_mount, AT_FDCWD, "none", AT_FDCWD, "none", 0));
+    OK(syscall(SYS_fspick, AT_FDCWD, "none", 0));
+    OK(syscall(SYS_open_tree, AT_FDCWD, "none", 0));
+    OK(chroot("none"));
+    OK(chroot("a"));
     if (geteuid() != 0)
         OK(chroot("."));
     OK(syscall(SYS_uselib, "a"));
     OK(syscall(SYS_quotactl, 0, "none", 0, NULL));
+    OK(syscall(SYS_quotactl, 0, "a", 0, NULL));
     OK(syscall(SYS_memfd_create, "name", 0));
     show_names(".");
     return 0;

@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
     put("f", "x");
     int file = open("f", O_RDONLY);
     T(fcntl(file, F_GETFD));
+    T(fcntl(file, F_NOTIFY, DN_CREATE));
     OK(fcntl(99, F_NOTIFY, DN_CREATE));
     // A directory of this machine's is watched whatever the other one is.
     char elsewhere[] = "/tmp/mynah-notify-XXXXXX";

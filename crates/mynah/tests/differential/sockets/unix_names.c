@@ -119,5 +119,19 @@ int main(int argc, char **argv) {
     snprintf(address.sun_path + 1, 60, "tested-%d", getpid());
     T(bind(abstract, (void *)&address, sizeof(sa_family_t) + 20));
     show_names(".");
+    // What is no Unix socket is told before the name is looked at.
+    put("plain", "text");
+    int plain = open("plain", O_RDWR), internet = socket(AF_INET, SOCK_DGRAM, 0);
+    int descriptors[] = {-1, 99, plain, internet};
+    for (int i = 0; i < 4; i++) {
+        T(connect(descriptors[i], (void *)&address, named("none")));
+        T(bind(descriptors[i], (void *)&address, named("new")));
+        T(sendto(descriptors[i], "x", 1, 0, (void *)&address, named("none")));
+    }
+    // Streams have no use for a name in sendto.
+    int stream = socket(AF_UNIX, SOCK_STREAM, 0), packets = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    T(sendto(stream, "x", 1, MSG_NOSIGNAL, (void *)&address, named("none")));
+    T(sendto(packets, "x", 1, MSG_NOSIGNAL, (void *)&address, named("none")));
+    LSTAT("new");
     return 0;
 }
