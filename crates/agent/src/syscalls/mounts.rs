@@ -132,12 +132,10 @@ async fn settle(outcome: Outcome) -> Outcome {
 /// quotactl(2): the device's path is its second argument, and no remote file is a device of this machine.
 pub(super) fn quotactl(call: Call<'_>) -> Outcome {
     match call.path(1) {
-        Some(path) => {
-            on_text(call, libc::AT_FDCWD, path, Last::Follow, |task, spot| async move {
-                task.stat_at(&spot).await?;
-                Err(Errno::ENOTBLK.into())
-            })
-        }
+        Some(path) => on_text(call, libc::AT_FDCWD, path, Last::Follow, |task, spot| async move {
+            task.stat_at(&spot).await?;
+            Err(Errno::ENOTBLK.into())
+        }),
         None => Outcome::Resume,
     }
 }

@@ -31,7 +31,8 @@ fn path_of(call: Call<'_>, address: UserPtr, length: u64) -> Option<Vec<u8>> {
 fn socket_and_path(call: Call<'_>, address: UserPtr, length: u64) -> Option<(OwnedFd, Vec<u8>)> {
     let path = path_of(call, address, length)?;
     let socket = call.task().descriptor(call.int(0)).ok()?;
-    let is_ours = rustix::net::sockopt::socket_domain(&socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
+    let is_ours =
+        rustix::net::sockopt::socket_domain(&socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
     is_ours.then_some((socket, path))
 }
 
