@@ -5,6 +5,7 @@ use crate::identity::{Identity, View};
 use crate::lock;
 use crate::object::{Object, Objects};
 use crate::pending::Pending;
+use crate::permission::OfThread;
 use crate::runs::{Run, Runs};
 use crate::tasks::Tasks;
 use crate::trace::Tracer;
@@ -61,6 +62,8 @@ pub struct Agent {
     pub(crate) unix_sockets: UnixSockets,
     pub(crate) pending: Pending,
     pub(crate) runtime: Handle,
+    /// Whom servers know: who this process is.
+    pub(crate) credentials: OfThread,
     /// The device of /proc.
     pub(crate) proc_dev: u64,
     pub(crate) strict_syscalls: bool,
@@ -94,6 +97,7 @@ impl Agent {
             unix_sockets: UnixSockets::default(),
             pending: Pending::default(),
             runtime: runtime.clone(),
+            credentials: OfThread::of_agent().ok_or(std::io::ErrorKind::NotFound)?,
             proc_dev: fs::stat("/proc").map_or(0, |stat| stat.st_dev),
             strict_syscalls: config.strict_syscalls,
             tracer: config.tracer,

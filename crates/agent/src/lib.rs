@@ -14,6 +14,7 @@ mod magic;
 mod object;
 mod outcome;
 mod pending;
+mod permission;
 mod programs;
 mod resolve;
 mod runs;

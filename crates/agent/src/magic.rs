@@ -36,7 +36,7 @@ fn task_of(task: &Task, components: &[Vec<u8>]) -> Option<(Task, usize)> {
         b"self" | b"thread-self" => (task.tid.0, 1),
         text => (number(text)?, 1),
     };
-    let named = |tid| Task { agent: Arc::clone(&task.agent), run: Arc::clone(&task.run), tid: Tid(tid) };
+    let named = |tid| Task { tid: Tid(tid), ..task.clone() };
     match &components[used..] {
         [word, thread, ..] if word == b"task" => Some((named(number(thread)?), used + 2)),
         _ => Some((named(tid), used)),

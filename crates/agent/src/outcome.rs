@@ -142,6 +142,11 @@ impl Call<'_> {
 
     /// The caller, as far as the agent has come to know it.
     pub(crate) fn task(&self) -> Task {
-        Task { agent: Arc::clone(self.agent), run: self.agent.run_of(self.tid()), tid: self.tid() }
+        Task {
+            agent: Arc::clone(self.agent),
+            run: self.agent.run_of(self.tid()),
+            tid: self.tid(),
+            by_real_ids: false,
+        }
     }
 }

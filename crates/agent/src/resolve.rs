@@ -7,6 +7,7 @@
 use crate::dentries::Moment;
 use crate::magic;
 use crate::object::Object;
+use crate::permission::{Credentials, SEARCH};
 use crate::runs::Run;
 use crate::tasks::{Dir, Task};
 use crate::trace;
@@ -293,6 +294,7 @@ impl Task {
             ending,
             stat: None,
             asked: self.agent.dentries.moment(),
+            caller: self.judged(),
         };
         walk.queue(path);
         if let Some(object) = start.object {
@@ -364,6 +366,8 @@ struct Walk<'a> {
     /// What is known of the object at `at`.
     stat: Option<Stat>,
     asked: Moment,
+    /// Who has to be let through each directory, if it is for us to judge.
+    caller: Option<Arc<Credentials>>,
 }
 
 impl Walk<'_> {
@@ -394,6 +398,10 @@ impl Walk<'_> {
     async fn run(mut self) -> Result<Reached, Error> {
         loop {
             self.check_fences()?;
+            if self.rest.is_empty() {
+                break;
+            }
+            self.search().await?;
             let Some(component) = self.rest.pop_front() else { break };
             if component.len() > NAME_MAX {
                 return Err(Errno::ENAMETOOLONG.into());
@@ -418,12 +426,58 @@ impl Walk<'_> {
                     }
                 }
                 Place::Mounted(mount, path) => {
-                    self.touched_mount = true;
+                    self.enter().await?;
                     self.step_mounted(next, mount, path).await?;
                 }
             }
         }
+        // A dot is looked up like any other name.
+        if self.ending == Ending::Dot {
+            self.search().await?;
+        }
         self.finish()
+    }
+
+    /// Whether the caller may look a name up where the walk is. Of the machine's own directories that is the kernel's to say, as
+    /// long as it goes the same way.
+    async fn search(&self) -> Result<(), Error> {
+        let Some(caller) = &self.caller else { return Ok(()) };
+        let agent = &self.task.agent;
+        let directory = match self.task.run.namespace.lookup(&self.at) {
+            Place::Mounted(mount, path) => match self.stat {
+                Some(stat) => Ok(stat),
+                None => agent.lstat_believed(&mount, &path, false).await,
+            },
+            Place::Native if self.touched_mount => self.native_stat(&self.at).await,
+            _ => return Ok(()),
+        };
+        match directory {
+            Ok(directory) if directory.is_dir() => Ok(caller.permits(&directory, SEARCH)?),
+            // What is wrong with it the call itself will find.
+            _ => Ok(()),
+        }
+    }
+
+    async fn native_stat(&self, path: &VPath) -> Result<Stat, Error> {
+        let native = self.task.run.namespace.native();
+        self.task.agent.ask(native, native.driver.lstat(path)).await
+    }
+
+    /// The walk comes to a mount. The kernel would not have got there where the caller may not pass.
+    async fn enter(&mut self) -> Result<(), Error> {
+        let comes_from_native = !self.touched_mount;
+        self.touched_mount = true;
+        let Some(caller) = self.caller.clone().filter(|_| comes_from_native) else { return Ok(()) };
+        let mut above = Some(self.at.clone());
+        while let Some(path) = above {
+            if matches!(self.task.run.namespace.lookup(&path), Place::Native)
+                && let Ok(directory) = self.native_stat(&path).await
+            {
+                caller.permits(&directory, SEARCH)?;
+            }
+            above = path.parent();
+        }
+        Ok(())
     }
 
     fn arrive(&mut self, at: VPath, stat: Option<Stat>) {

@@ -3,6 +3,7 @@
 //! Everything here is a memory of what the kernel says and can be forgotten at any time.
 
 use crate::object::Object;
+use crate::permission::OfThread;
 use crate::runs::Run;
 use crate::{Agent, lock, trace};
 use mynah_cache::Ident;
@@ -48,8 +49,10 @@ pub(crate) struct Tasks {
     heard: Mutex<HashMap<i32, Call>>,
     /// Whether some program may have a root or mount namespace that is not ours.
     foreign: AtomicBool,
-    /// Whether some program may have fewer rights than we.
-    fewer_rights: AtomicBool,
+    /// Whether some program may have other credentials than we.
+    credentials_vary: AtomicBool,
+    /// Counts the programs begun since they vary: what was remembered of a thread's is good only for the count at which it was seen.
+    programs: AtomicU64,
     /// The first program of each run, which was launched with a parent-death signal, until it sets one of its own.
     launched: Mutex<HashSet<i32>>,
     /// Tasks that have made themselves not dumpable, as far as they know.
@@ -61,6 +64,8 @@ struct Known {
     run: Option<Arc<Run>>,
     cwd: Option<(u64, Dir)>,
     foreign: Option<(u64, bool)>,
+    /// Its credentials, which only the thread itself can change.
+    credentials: Option<(u64, Arc<OfThread>)>,
     /// Its process, once the trace has told of it.
     traced: Option<i32>,
 }
@@ -83,14 +88,24 @@ impl Tasks {
         self.directory_changes(tid);
     }
 
-    /// Some program gives rights up.
-    pub(crate) fn rights_change(&self) {
-        self.fewer_rights.store(true, Ordering::Release);
+    /// A thread asks for other credentials.
+    pub(crate) fn credentials_change(&self, tid: Tid) {
+        self.credentials_vary.store(true, Ordering::Release);
+        if let Some(known) = lock(&self.known).get_mut(&tid.0) {
+            known.credentials = None;
+        }
     }
 
-    /// Whether a program may have fewer rights than we have: what it can see, only the kernel can tell then.
-    pub(crate) fn may_have_fewer_rights(&self) -> bool {
-        self.fewer_rights.load(Ordering::Acquire)
+    /// A thread may be about to run another program, which can change credentials, and gives the thread its process's number.
+    pub(crate) fn program_begins(&self) {
+        if self.credentials_vary() {
+            self.programs.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether a program may have other credentials than we have. What it can see of the machine, only the kernel can tell then.
+    pub(crate) fn credentials_vary(&self) -> bool {
+        self.credentials_vary.load(Ordering::Acquire)
     }
 
     /// The program that a run began with.
@@ -212,7 +227,14 @@ impl Tasks {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
             std::collections::hash_map::Entry::Vacant(free) => {
                 let pidfd = Arc::new(PidFd::open_thread(tid)?);
-                free.insert(Known { pidfd, run: None, cwd: None, foreign: None, traced: None })
+                free.insert(Known {
+                    pidfd,
+                    run: None,
+                    cwd: None,
+                    foreign: None,
+                    credentials: None,
+                    traced: None,
+                })
             }
         };
         Ok(look(task))
@@ -226,6 +248,8 @@ pub(crate) struct Task {
     /// The run in whose namespace names are meant.
     pub(crate) run: Arc<Run>,
     pub(crate) tid: Tid,
+    /// Whether the real user's rights are meant (access(2)).
+    pub(crate) by_real_ids: bool,
 }
 
 impl Task {
@@ -368,6 +392,23 @@ impl Task {
     pub(crate) fn umask(&self) -> u32 {
         // 022 is what a task has that nobody gave another; a task that is gone needs none.
         self.status_field("Umask:").and_then(|text| u32::from_str_radix(&text, 8).ok()).unwrap_or(0o022)
+    }
+
+    /// By what the kernel judges the task; `None` for one that is gone.
+    pub(crate) fn credentials(&self) -> Option<Arc<OfThread>> {
+        let tasks = &self.agent.tasks;
+        let programs = tasks.programs.load(Ordering::Acquire);
+        let remembered = tasks.with(self.tid, |known| match &known.credentials {
+            Some((seen, credentials)) if *seen == programs => Some(Arc::clone(credentials)),
+            _ => None,
+        });
+        if let Ok(Some(credentials)) = remembered {
+            return Some(credentials);
+        }
+        let credentials = Arc::new(OfThread::of(self.tid.0)?);
+        // Failing to remember costs time only.
+        let _ = tasks.with(self.tid, |known| known.credentials = Some((programs, Arc::clone(&credentials))));
+        Some(credentials)
     }
 
     /// The user and group by which the kernel judges what the task may do with files.

@@ -10,6 +10,7 @@ mod write_back;
 
 use crate::lock;
 use crate::object::{Object, Objects};
+use crate::permission::without_set_id;
 use mynah_vfs::{Errno, Error, File, Stat, Time};
 use rustix::fs::{self, AtFlags, Mode, OFlags, Timestamps};
 use std::os::fd::OwnedFd;
@@ -38,6 +39,8 @@ pub(crate) struct Content {
     placed_mtime: Option<Time>,
     /// The file was cut to nothing at its server: a write-back under way is to stop.
     abandoned: bool,
+    /// Somebody writes it who takes set-id bits away by that, and the server will not know it.
+    sheds_set_id: bool,
 }
 
 /// What is known of the server's copy of a file that is written here.
@@ -133,7 +136,8 @@ impl Object {
             stat.mtime = mtime;
             stat.ctime = stat.ctime.max(mtime);
             stat.blocks = here.st_blocks as u64;
-            if content.may_differ() && !rustix::process::geteuid().is_root() {
+            let sheds = content.sheds_set_id || !rustix::process::geteuid().is_root();
+            if content.may_differ() && sheds {
                 stat.mode = without_set_id(stat.mode);
             }
         }
@@ -223,11 +227,4 @@ impl Object {
         };
         if unwritten { self.in_step(stat.mtime, Because::Content) } else { Ok(()) }
     }
-}
-
-/// What an ordinary user's write leaves of a mode (write(2), inode(7)): no set-user-id; no set-group-id where the group
-/// may execute.
-fn without_set_id(mode: u32) -> u32 {
-    let set_gid = if mode & 0o010 != 0 { 0o2000 } else { 0 };
-    mode & !(0o4000 | set_gid)
 }

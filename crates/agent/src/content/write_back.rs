@@ -4,6 +4,7 @@ use super::blocks::{Block, BlockReader, Run, give_way};
 use super::{Because, Content, Copy, Home, io_error};
 use crate::lock;
 use crate::object::{Object, Objects, Remote};
+use crate::permission::without_set_id;
 use bytes::Bytes;
 use mynah_intercept::leases::has_writers;
 use mynah_vfs::{Errno, Error, File, NewTime, OpenHow, Opened, SetAttrs, Stat, Time, VPath};
@@ -50,6 +51,7 @@ impl Object {
         objects: &Objects,
         file: &Arc<dyn File>,
         flags: OFlags,
+        sheds_set_id: bool,
     ) -> Result<OwnedFd, Error> {
         let _moving = self.moving.lock().await;
         objects.note_writing();
@@ -63,7 +65,11 @@ impl Object {
             .watch_closing(&self.placeholder.path, self.id)
             .and_then(|()| changes.arm(&self.placeholder.path, self.id));
         watched.map_err(io_error("watch (is fs.inotify.max_user_watches reached?)"))?;
-        lock(&self.content).writer.get_or_insert_with(|| Arc::clone(file));
+        {
+            let mut content = lock(&self.content);
+            content.sheds_set_id = sheds_set_id || (content.sheds_set_id && content.writer.is_some());
+            content.writer.get_or_insert_with(|| Arc::clone(file));
+        }
         // Still under the lock: whoever looks whether writers are left finds this one.
         self.open_for_program(objects, flags)
     }
@@ -157,7 +163,8 @@ impl Object {
         if !changed && lock(&self.content).placed_mtime == Some(mtime) {
             return Ok(Carried::Whole);
         }
-        let attrs = SetAttrs { mtime: Some(NewTime::At(mtime)), ..SetAttrs::default() };
+        let mode = self.mode_to_shed().filter(|_| changed);
+        let attrs = SetAttrs { mode, mtime: Some(NewTime::At(mtime)), ..SetAttrs::default() };
         let mtime = match file.set_attrs(attrs).await {
             Ok(()) => Some(mtime),
             // Who may write a file need not own it, and only its owner may date it (utimensat(2)): the server's time holds.
@@ -176,6 +183,13 @@ impl Object {
             None => self.dated(objects, &stat)?,
         }
         Ok(Carried::Whole)
+    }
+
+    /// The mode that the file is to have after a write, where the server would leave it set-id bits.
+    fn mode_to_shed(&self) -> Option<u32> {
+        let mode = lock(&self.remote).stat.mode;
+        let shed = without_set_id(mode);
+        (shed != mode && lock(&self.content).sheds_set_id).then_some(shed)
     }
 
     /// The file at the server to write through; opened again by name if nobody was thought to write any more.

@@ -18,6 +18,7 @@ impl Task {
     async fn set_attrs_at(&self, spot: &Spot, attrs: SetAttrs) -> Result<(), Error> {
         spot.writable()?;
         let stat = self.stat_at(spot).await?;
+        let attrs = self.may_change(&stat, attrs)?;
         let agent = &self.agent;
         let object = agent.objects.by_file(spot.mount.driver_id, &stat);
         let Some(object) = object else {
@@ -52,6 +53,7 @@ impl Task {
         if mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
+        let attrs = self.may_change(&object.stat(), attrs)?;
         let agent = &self.agent;
         object.carry_home(&agent.objects).await?;
         let _moving = object.moving.lock().await;

@@ -2,6 +2,7 @@
 
 use super::path_call::{PathArg, on_path};
 use crate::outcome::{Call, Outcome};
+use crate::permission::SEARCH;
 use crate::resolve::Last;
 use crate::tasks::Dir;
 use mynah_vfs::{Errno, FileKind};
@@ -29,8 +30,16 @@ fn stays_in_removed(call: Call<'_>) -> bool {
         && matches!(call.task().cwd(), Dir::Hosted(object) if !object.is_linked())
 }
 
-/// fchdir(2): the kernel's alone, but what was remembered of the old directory is void.
+/// fchdir(2): the kernel's, but for who may search the directory; and what was remembered of the old one is void.
 pub(super) fn fchdir(call: Call<'_>) -> Outcome {
+    let task = call.task();
+    if task.judged().is_some()
+        && let Some((object, _)) = task.hosted(call.int(0))
+        && object.kind == FileKind::Directory
+        && let Err(errno) = task.permits(&object.stat(), SEARCH)
+    {
+        return Outcome::Errno(errno);
+    }
     call.agent.tasks.directory_changes(call.tid());
     Outcome::Resume
 }

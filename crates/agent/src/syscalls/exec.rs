@@ -9,6 +9,7 @@ use crate::elf;
 use crate::identity::View;
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
+use crate::permission::SEARCH;
 use crate::programs::{Lead, Loading, Program, open_to_others};
 use crate::resolve::{Begin, Last, Reached, Spot};
 use crate::tasks::Task;
@@ -30,11 +31,24 @@ const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 
 pub(super) fn execve(call: Call<'_>) -> Outcome {
-    shown(call, run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1)))
+    begun(call, run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1)))
 }
 
-/// What the kernel executes by itself gets the shown identity on its stack.
-fn shown(call: Call<'_>, outcome: Outcome) -> Outcome {
+/// What is done for every program that may begin: what the kernel executes by itself gets the shown identity on its stack.
+fn begun(call: Call<'_>, outcome: Outcome) -> Outcome {
+    let agent = Arc::clone(call.agent);
+    let outcome = match outcome {
+        // Not before the way to it has been judged by what the caller may still do.
+        Outcome::Wait(waiting) => Outcome::wait(async move {
+            let outcome = waiting.await;
+            agent.tasks.program_begins();
+            outcome
+        }),
+        decided => {
+            agent.tasks.program_begins();
+            decided
+        }
+    };
     if !call.agent.identity.shows(View::User) {
         return outcome;
     }
@@ -44,10 +58,10 @@ fn shown(call: Call<'_>, outcome: Outcome) -> Outcome {
 pub(super) fn execveat(call: Call<'_>) -> Outcome {
     let flags = call.bits(4);
     if flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty()) {
-        return shown(call, run_descriptor(call));
+        return begun(call, run_descriptor(call));
     }
     let last = super::path_call::follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
-    shown(call, run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2)))
+    begun(call, run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2)))
 }
 
 fn run(call: Call<'_>, arg: PathArg, argv: Arguments) -> Outcome {
@@ -303,6 +317,7 @@ fn run_descriptor(call: Call<'_>) -> Outcome {
             {
                 return Err(Errno::EACCES.into());
             }
+            task.permits(&stat, SEARCH)?;
             let named = object.driver_path().name().unwrap_or(b"program").to_vec();
             let ready = match (object.is_linked(), object.is_whole()) {
                 (true, true) => task.ready_object(object)?,

@@ -168,6 +168,7 @@ pub(crate) fn verdicts(identity: &Identity) -> Vec<(u32, Verdict)> {
 
 fn is_ours(name: &str) -> bool {
     PATHS.iter().any(|path| path.name == name)
+        || ids::is_change(id_call(name).0)
         || matches!(
             name,
             "execve"
@@ -190,7 +191,7 @@ fn is_of(identity: &Identity, name: &str) -> bool {
         ids::NAMES.contains(&id_call(name).0)
             || STATS.iter().any(|stat| stat.0 == name)
             || CHOWNS.iter().any(|chown| chown.0 == name)
-            || matches!(name, "capset" | "getsockopt" | "socketcall")
+            || matches!(name, "getsockopt" | "socketcall")
     };
     let of_host = || name == "sethostname" || UNAMES.iter().any(|uname| uname.0 == name);
     (identity.shows(View::User) && of_user()) || (identity.shows(View::Host) && of_host())
@@ -218,7 +219,6 @@ pub(crate) fn answer(call: Call<'_>) -> Outcome {
     }
     let (id_name, width) = id_call(name);
     match name {
-        "capset" => ids::capset(call),
         "getsockopt" => ids::getsockopt(call, call.notification.call.args),
         "socketcall" => socketcall(call),
         _ => ids::answer(call, id_name, width).unwrap_or_else(|| with_owners(call, name)),
@@ -289,6 +289,7 @@ fn plainly(call: Call<'_>, name: &str) -> Outcome {
         "setns" => return super::process::setns(call),
         "open" => return super::open::open_local_only(call, 0),
         "openat" => return super::open::open_local_only(call, 1),
+        _ if ids::is_change(id_call(name).0) => return ids::noted(call),
         "chdir" | "chroot" | "pivot_root" => call.agent.tasks.root_changes(call.tid()),
         _ => {}
     }

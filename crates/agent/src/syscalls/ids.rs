@@ -1,6 +1,6 @@
 //! Who one is: the answers of an [identity](crate::identity). Trapped only where one is shown.
 
-use crate::identity::{NO_ID, narrow};
+use crate::identity::{NO_ID, View, narrow};
 use crate::outcome::{Call, Outcome};
 use crate::tasks::Task;
 use mynah_intercept::arch::{OwnerAt, UCRED_OWNER};
@@ -160,10 +160,22 @@ fn set_groups(call: Call<'_>, width: Width) -> Outcome {
     }
 }
 
-/// capset(2): whoever gives rights up must not see by our eyes what it can no longer see by its own.
-pub(super) fn capset(call: Call<'_>) -> Outcome {
-    call.agent.tasks.rights_change();
+/// The calls that change who one is: those of an identity that is shown come to nothing, all others the kernel performs, and
+/// the agent takes note.
+pub(super) fn change(call: Call<'_>) -> Outcome {
+    if call.agent.identity.shows(View::User) { native(call) } else { noted(call) }
+}
+
+/// capset(2) and all that gives or takes rights. Whoever gives some up must not see by our eyes what it can no longer see by its
+/// own.
+pub(super) fn noted(call: Call<'_>) -> Outcome {
+    call.agent.tasks.credentials_change(call.tid());
     Outcome::Resume
+}
+
+/// Whether a call, by its name, changes who one is.
+pub(super) fn is_change(name: &str) -> bool {
+    name == "capset" || (NAMES.contains(&name) && name.starts_with("set"))
 }
 
 pub(super) fn uname(call: Call<'_>) -> Outcome {

@@ -40,7 +40,7 @@ pub(super) async fn open(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Out
     let path = spot.path.child(format!("#{}", stat.id.0).as_bytes());
     let object = objects.nameless(&spot.mount, path, &stat, !wanted.has(OFlags::EXCL))?;
     object.emptied(objects, &file, &stat).await?;
-    let fd = object.open_for_writing(objects, &file, wanted.flags & DESCRIPTION_FLAGS).await?;
+    let fd = object.open_for_writing(objects, &file, wanted.flags & DESCRIPTION_FLAGS, false).await?;
     Ok(wanted.install(fd))
 }
 
@@ -82,7 +82,11 @@ impl Task {
         let driver = &new.mount.driver;
         let (staged, opened) = self.stage(object.stat().mode, new).await?;
         let before = object.born(staged.clone(), &opened);
+        let owner = self.owner_to_give(&object.stat());
         let linked = async {
+            if !owner.is_empty() {
+                agent.ask(&new.mount, opened.file.set_attrs(owner)).await?;
+            }
             object.carry_home(&agent.objects).await?;
             agent.ask(&new.mount, driver.link(&staged, &new.path)).await
         };

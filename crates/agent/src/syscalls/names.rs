@@ -4,6 +4,7 @@ use super::path_call::{PathArg, on_path, on_two_paths};
 use crate::magic;
 use crate::object::{Object, Opens};
 use crate::outcome::{Call, Outcome};
+use crate::permission::Newborn;
 use crate::resolve::{Begin, Ending, Last, Reached, Spot};
 use crate::tasks::Task;
 use mynah_intercept::UserPtr;
@@ -24,17 +25,19 @@ const MKDIR_BITS: u32 = 0o1777;
 
 fn make_directory(call: Call<'_>, arg: PathArg, mode: u32) -> Outcome {
     on_path(call, arg, move |task, spot| async move {
-        spot.may_be_made(&task).await?;
+        let newborn = spot.may_be_made(&task).await?;
         let mode = mode & MKDIR_BITS & !task.umask();
         task.agent.ask(&spot.mount, spot.mount.driver.mkdir(&spot.path, mode)).await?;
+        task.give(&spot, &newborn, FileKind::Directory, mode).await?;
         task.name_made(&spot, FileKind::Directory);
         Ok(Outcome::DONE)
     })
 }
 
 impl Spot {
-    /// Whether the mount lets this name be made. A name that is there already gives EEXIST before EROFS, as in the kernel.
-    async fn may_be_made(&self, task: &Task) -> Result<(), Error> {
+    /// Whether the mount lets this name be made, and its caller may. A name that is there already gives EEXIST before EROFS, as
+    /// in the kernel.
+    pub(super) async fn may_be_made(&self, task: &Task) -> Result<Newborn, Error> {
         if self.ending != Ending::Name || self.is_mount_point() {
             return Err(Errno::EEXIST.into());
         }
@@ -42,7 +45,7 @@ impl Spot {
             let there = task.agent.ask(&self.mount, self.mount.driver.lstat(&self.path)).await;
             return Err(if there.is_ok() { Errno::EEXIST } else { Errno::EROFS }.into());
         }
-        Ok(())
+        task.may_make(self).await
     }
 }
 
@@ -81,11 +84,12 @@ fn make_node(call: Call<'_>, arg: PathArg, mode: u32, rdev: u64) -> Outcome {
             libc::S_IFDIR => return Err(Errno::EPERM.into()),
             bits => FileKind::of_mode(bits).ok_or(Errno::EINVAL)?,
         };
-        spot.may_be_made(&task).await?;
+        let newborn = spot.may_be_made(&task).await?;
         if spot.must_be_dir {
             return Err(Errno::ENOENT.into());
         }
-        let mode = mode & 0o7777 & !task.umask();
+        newborn.may_be(kind, rdev)?;
+        let mode = newborn.mode(kind, mode & 0o7777 & !task.umask());
         let driver = &spot.mount.driver;
         if kind == FileKind::Regular {
             let how =
@@ -94,6 +98,7 @@ fn make_node(call: Call<'_>, arg: PathArg, mode: u32, rdev: u64) -> Outcome {
         } else {
             task.agent.ask(&spot.mount, driver.mknod(&spot.path, kind, mode, rdev)).await?;
         }
+        task.give(&spot, &newborn, kind, mode).await?;
         task.name_made(&spot, kind);
         Ok(Outcome::DONE)
     })
@@ -124,6 +129,7 @@ fn take_file_away(call: Call<'_>, arg: PathArg) -> Outcome {
             return Err(Errno::EISDIR.into());
         }
         spot.may_be_taken_away(&task).await?;
+        task.may_remove(&spot).await?;
         if spot.must_be_dir {
             let stat = task.agent.ask(&spot.mount, spot.mount.driver.lstat(&spot.path)).await?;
             return Err(if stat.is_dir() { Errno::EISDIR } else { Errno::ENOTDIR }.into());
@@ -144,6 +150,7 @@ fn take_directory_away(call: Call<'_>, arg: PathArg) -> Outcome {
             Ending::Name => {}
         }
         spot.may_be_taken_away(&task).await?;
+        task.may_remove(&spot).await?;
         let asked = task.agent.objects.moment();
         task.agent.ask(&spot.mount, spot.mount.driver.rmdir(&spot.path)).await?;
         task.name_gone(asked, &spot);
@@ -196,6 +203,7 @@ fn change_name(call: Call<'_>, old: PathArg, new: PathArg, flags: u32) -> Outcom
             return Err(Errno::EBUSY.into());
         }
         check_slashes(&task, &old, &new).await?;
+        task.may_rename(&old, &new, how).await?;
         let driver = &old.mount.driver;
         let kind = task.kind_if_watched(&old).await?;
         let asked = task.agent.objects.moment();
@@ -274,8 +282,13 @@ fn add_name(call: Call<'_>, old: PathArg, new: PathArg) -> Outcome {
         return add_name_of(call, object);
     }
     on_two_paths(call, old, new, |task, old, new| async move {
-        new.may_be_made(&task).await?;
-        task.stat_at(&old).await?;
+        let newborn = new.may_be_made(&task).await;
+        let stat = task.stat_at(&old).await?;
+        // The kernel looks at the file before it looks at the directory.
+        if newborn.as_ref().err().is_none_or(|error| error.errno() == Errno::EACCES) {
+            task.may_link(&stat)?;
+        }
+        newborn?;
         if new.must_be_dir {
             return Err(Errno::ENOENT.into());
         }
@@ -371,11 +384,12 @@ fn add_link(call: Call<'_>, new: PathArg) -> Outcome {
         if text.is_empty() {
             return Err(Errno::ENOENT.into());
         }
-        spot.may_be_made(&task).await?;
+        let newborn = spot.may_be_made(&task).await?;
         if spot.must_be_dir {
             return Err(Errno::ENOENT.into());
         }
         task.agent.ask(&spot.mount, spot.mount.driver.symlink(&text, &spot.path)).await?;
+        task.give(&spot, &newborn, FileKind::Symlink, 0o777).await?;
         task.name_made(&spot, FileKind::Symlink);
         Ok(Outcome::DONE)
     })

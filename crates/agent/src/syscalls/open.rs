@@ -64,6 +64,17 @@ impl Wanted {
         if self.has(OFlags::NOFOLLOW) || exclusive { Last::Keep } else { Last::FollowByOpening }
     }
 
+    fn how(self, create: bool, mode: u32) -> OpenHow {
+        OpenHow {
+            read: self.reads(),
+            write: self.writes(),
+            create,
+            exclusive: self.has(OFlags::EXCL),
+            truncate: self.has(OFlags::TRUNC),
+            mode,
+        }
+    }
+
     pub(super) fn install(self, fd: OwnedFd) -> Outcome {
         Outcome::Install { fd, cloexec: self.has(OFlags::CLOEXEC) }
     }
@@ -194,26 +205,22 @@ async fn open_remote(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome
         return Err(Errno::EMFILE.into());
     }
     let mode = if create { wanted.mode & !task.umask() } else { 0 };
-    let how = OpenHow {
-        read: wanted.reads(),
-        write: wanted.writes(),
-        create,
-        exclusive: wanted.has(OFlags::EXCL),
-        truncate,
-        mode,
-    };
+    let how = wanted.how(create, mode);
     for _ in 0..REPLACED_MAX {
-        let opened = match task.open_at_server(spot, how).await {
+        let opening = task.may_open(spot, how, wanted.has(OFlags::NOATIME)).await?;
+        let opened = match task.open_at_server(spot, opening.how).await {
             Ok(opened) => opened,
+            Err(error) if opening.is_outrun(how, error.errno()) => continue,
             Err(error) => return open_otherwise(task, spot, wanted, how, error).await,
         };
-        match open_regular(task, spot, wanted, &opened).await {
+        let opened = task.follow_up(spot, &opening, opened).await?;
+        match open_regular(task, spot, wanted, &opened, opening.sheds).await {
             // Others took the name away, or gave it to another file, between our two steps.
             Err(error) if error.errno() == Errno::ESTALE => {}
             done => return done,
         }
     }
-    Err(Error::transient(Errno::ESTALE, format!("{} is replaced again and again", spot.path)))
+    Err(replaced(spot))
 }
 
 /// How often an open is begun anew because the file was replaced meanwhile: each time somebody else got further.
@@ -263,7 +270,7 @@ impl Task {
             objects.retire(&object);
             fit = Fit::Programs;
         }
-        Err(Error::transient(Errno::ESTALE, format!("{} is replaced again and again", spot.path)))
+        Err(replaced(spot))
     }
 
     /// Opens at the server; for writing, if the server allows, for reading as well: what is there has to be fetched.
@@ -280,7 +287,13 @@ impl Task {
     }
 }
 
-async fn open_regular(task: &Task, spot: &Spot, wanted: Wanted, opened: &Opened) -> Result<Outcome, Error> {
+async fn open_regular(
+    task: &Task,
+    spot: &Spot,
+    wanted: Wanted,
+    opened: &Opened,
+    sheds_set_id: bool,
+) -> Result<Outcome, Error> {
     let agent = &task.agent;
     let objects = &agent.objects;
     let object = if wanted.has(OFlags::TRUNC) {
@@ -302,7 +315,7 @@ async fn open_regular(task: &Task, spot: &Spot, wanted: Wanted, opened: &Opened)
     }
     let flags = wanted.flags & DESCRIPTION_FLAGS;
     let fd = if wanted.writes() {
-        object.open_for_writing(objects, &opened.file, flags).await?
+        object.open_for_writing(objects, &opened.file, flags, sheds_set_id).await?
     } else {
         object.open_for_program(objects, flags)?
     };
@@ -361,6 +374,9 @@ async fn open_named_directory(task: &Task, spot: &Spot, wanted: Wanted) -> Resul
     }
     if stat.mode & 0o444 != 0o444 {
         task.allows(&spot.mount, &spot.path, &stat, libc::R_OK as u32).await?;
+    }
+    if wanted.has(OFlags::NOATIME) {
+        task.owns(&stat)?;
     }
     task.open_directory(spot, &stat, wanted.flags & DESCRIPTION_FLAGS).map(|fd| wanted.install(fd))
 }
@@ -422,14 +438,32 @@ async fn open_local(task: &Task, spot: &Spot, path: &Path, wanted: Wanted) -> Re
     if spot.mount.options.read_only {
         flags.remove(OFlags::CREATE);
     }
-    let mode = Mode::from_raw_mode(wanted.mode & !task.umask());
-    if is_fifo(path) && fifo::waits(wanted) {
-        return fifo::open(path, wanted).await;
+    let how = wanted.how(flags.contains(OFlags::CREATE), wanted.mode & !task.umask());
+    for _ in 0..REPLACED_MAX {
+        let opening = task.may_open(spot, how, wanted.has(OFlags::NOATIME)).await?;
+        if is_fifo(path) && fifo::waits(wanted) {
+            return fifo::open(path, wanted).await;
+        }
+        flags.set(OFlags::CREATE, opening.how.create);
+        flags.set(OFlags::EXCL, opening.how.exclusive);
+        match fs::open(path, flags, Mode::from_raw_mode(opening.how.mode)) {
+            Ok(fd) => {
+                task.follow_up_locally(spot, &opening).await?;
+                return Ok(wanted.install(fd));
+            }
+            Err(errno) => {
+                let error = Error::io("a local file", errno.into());
+                if !opening.is_outrun(how, error.errno()) {
+                    return Err(error);
+                }
+            }
+        }
     }
-    match fs::open(path, flags, mode) {
-        Ok(fd) => Ok(wanted.install(fd)),
-        Err(errno) => Err(Error::io("a local file", errno.into())),
-    }
+    Err(replaced(spot))
+}
+
+fn replaced(spot: &Spot) -> Error {
+    Error::transient(Errno::ESTALE, format!("{} is replaced again and again", spot.path))
 }
 
 fn is_fifo(path: &Path) -> bool {

@@ -53,7 +53,15 @@ where
     F: FnOnce(Task, Spot) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Outcome, Error>> + Send,
 {
-    let task = call.task();
+    on_text_of(call.task(), dirfd, path, last, then)
+}
+
+/// [`on_text`] for a caller as it is to be judged.
+pub(super) fn on_text_of<F, Fut>(task: Task, dirfd: i32, path: Vec<u8>, last: Last, then: F) -> Outcome
+where
+    F: FnOnce(Task, Spot) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Outcome, Error>> + Send,
+{
     match task.begin(dirfd, &path, last) {
         Begin::Native => Outcome::Resume,
         Begin::Fail(errno) => Outcome::Errno(errno),

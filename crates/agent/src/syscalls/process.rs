@@ -1,6 +1,6 @@
 //! Ends and beginnings of tasks.
 
-use super::handover;
+use super::{handover, ids};
 use crate::identity::View;
 use crate::lock;
 use crate::object::Object;
@@ -64,6 +64,9 @@ pub(super) fn clone(call: Call<'_>) -> Outcome {
     if call.int(0) & (libc::CLONE_NEWNS | libc::CLONE_NEWUSER) != 0 {
         call.agent.tasks.root_changes(call.tid());
     }
+    if call.int(0) & libc::CLONE_NEWUSER != 0 {
+        call.agent.tasks.credentials_change(call.tid());
+    }
     Outcome::Resume
 }
 
@@ -75,10 +78,10 @@ pub(super) fn unshare(call: Call<'_>) -> Outcome {
     setns(call)
 }
 
-/// setns(2).
+/// setns(2). Capabilities are those that one has in one's user namespace.
 pub(super) fn setns(call: Call<'_>) -> Outcome {
     call.agent.tasks.root_changes(call.tid());
-    Outcome::Resume
+    ids::noted(call)
 }
 
 /// A user namespace maps real numbers, which the program does not know when others are shown to it.
@@ -86,7 +89,7 @@ fn asks_for_user_namespace(call: Call<'_>) -> bool {
     call.agent.identity.shows(View::User) && call.bits(0) & libc::CLONE_NEWUSER as u32 != 0
 }
 
-/// prctl(2), for four of its options, and one that is Mynah's own.
+/// prctl(2), for some of its options, and one that is Mynah's own.
 pub(super) fn prctl(call: Call<'_>) -> Outcome {
     let tasks = &call.agent.tasks;
     match call.int(0) {
@@ -99,6 +102,7 @@ pub(super) fn prctl(call: Call<'_>) -> Outcome {
             Outcome::Resume
         }
         option if option as u32 == OPTION => handover::answer(call),
+        libc::PR_CAPBSET_DROP | libc::PR_SET_SECUREBITS => ids::noted(call),
         libc::PR_SET_DUMPABLE if !call.agent.reads_any_memory => set_dumpable(call),
         libc::PR_GET_DUMPABLE if tasks.says_not_dumpable(call.tid()) => Outcome::Value(0),
         _ => Outcome::Resume,

@@ -2,6 +2,7 @@
 
 use super::path_call::on_text;
 use crate::outcome::{Call, Outcome};
+use crate::permission::WRITE;
 use crate::resolve::{Last, Spot};
 use crate::tasks::Task;
 use mynah_intercept::{UserPtr, memory};
@@ -58,8 +59,13 @@ impl Task {
     async fn make_node(&self, spot: &Spot) -> Result<(), Error> {
         spot.writable()?;
         let mode = NODE_MODE & !self.umask();
-        let made = spot.mount.driver.mknod(&spot.path, FileKind::Socket, mode, 0);
-        let made = self.agent.ask(&spot.mount, made).await;
+        let made = async {
+            let newborn = self.may_make(spot).await?;
+            let made = spot.mount.driver.mknod(&spot.path, FileKind::Socket, mode, 0);
+            self.agent.ask(&spot.mount, made).await?;
+            self.give(spot, &newborn, FileKind::Socket, mode).await
+        };
+        let made = made.await;
         match &made {
             Ok(()) => self.name_made(spot, FileKind::Socket),
             Err(_) => self.name_changed(spot),
@@ -96,6 +102,7 @@ impl Task {
     /// The node that a path names; ECONNREFUSED for what is no socket, as the kernel has it.
     async fn socket_node(&self, spot: &Spot) -> Result<(DriverId, FileId), Error> {
         let stat = self.stat_at(spot).await?;
+        self.permits(&stat, WRITE)?;
         match stat.kind {
             FileKind::Socket => Ok((spot.mount.driver_id, stat.id)),
             _ => Err(Errno::ECONNREFUSED.into()),

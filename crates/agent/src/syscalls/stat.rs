@@ -1,7 +1,7 @@
 //! Asking for attributes.
 
 use super::ids;
-use super::path_call::{PathArg, follow_unless, on_path, on_text};
+use super::path_call::{PathArg, follow_unless, on_path, on_text, on_text_of};
 use crate::identity::{Identity, View};
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
@@ -177,7 +177,7 @@ impl Task {
 
     /// What a path of the machine's own names for the program.
     fn look(&self, dirfd: i32, named: &Named) -> Result<OwnedFd, Unseen> {
-        if self.is_foreign() || self.agent.tasks.may_have_fewer_rights() {
+        if self.is_foreign() || self.agent.tasks.credentials_vary() {
             return Err(Unseen::Otherwise);
         }
         let start = if named.path.starts_with(b"/") { None } else { Some(self.own_file(dirfd)) };
@@ -349,7 +349,7 @@ pub(super) fn fstatfs(call: Call<'_>) -> Outcome {
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn access(call: Call<'_>) -> Outcome {
-    may(call, PathArg::cwd(0, Last::Follow), call.bits(1))
+    may(call, PathArg::cwd(0, Last::Follow), call.bits(1), 0)
 }
 
 /// faccessat(2), whose system call has no flags, and faccessat2(2).
@@ -359,27 +359,33 @@ pub(super) fn faccessat(call: Call<'_>) -> Outcome {
         return Outcome::Errno(Errno::EINVAL);
     }
     if flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty()) {
-        return may_descriptor(call);
+        return may_descriptor(call, flags);
     }
     let last = follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
-    may(call, PathArg::at(call, 0, 1, last), call.bits(2))
+    may(call, PathArg::at(call, 0, 1, last), call.bits(2), flags)
 }
 
 /// R_OK, W_OK and X_OK in one: other bits are no mode of access(2).
 const ACCESS_BITS: u32 = 7;
 
-fn may(call: Call<'_>, arg: PathArg, bits: u32) -> Outcome {
+fn may(call: Call<'_>, arg: PathArg, bits: u32, flags: u32) -> Outcome {
     if bits & !ACCESS_BITS != 0 {
         return Outcome::Errno(Errno::EINVAL);
     }
-    on_path(call, arg, move |task, spot| async move {
+    let Some(path) = call.path(arg.path) else { return Outcome::Resume };
+    on_text_of(asking(call, flags), arg.dirfd, path, arg.last, move |task, spot| async move {
         let stat = task.stat_at(&spot).await?;
         task.allows(&spot.mount, &spot.path, &stat, bits).await.map(|()| Outcome::DONE)
     })
 }
 
-fn may_descriptor(call: Call<'_>) -> Outcome {
-    let task = call.task();
+/// Who asks: the real user, unless the effective one is meant.
+fn asking(call: Call<'_>, flags: u32) -> Task {
+    Task { by_real_ids: flags & libc::AT_EACCESS as u32 == 0, ..call.task() }
+}
+
+fn may_descriptor(call: Call<'_>, flags: u32) -> Outcome {
+    let task = asking(call, flags);
     let bits = call.bits(2);
     let Some(object) = task.object_of(call.int(0)) else { return Outcome::Resume };
     Outcome::wait(async move {
@@ -389,7 +395,7 @@ fn may_descriptor(call: Call<'_>) -> Outcome {
 }
 
 impl Task {
-    /// Whether mount and server allow an access (`bits` of access(2)).
+    /// Whether mount and server, or we in its place, allow an access (`bits` of access(2)).
     pub(super) async fn allows(
         &self,
         mount: &Mount,
@@ -407,6 +413,9 @@ impl Task {
         }
         if bits == 0 || stat.kind == FileKind::Symlink {
             return Ok(());
+        }
+        if let Some(caller) = self.judged() {
+            return Ok(caller.permits(stat, bits)?);
         }
         self.agent.ask(mount, mount.driver.access(path, bits)).await
     }

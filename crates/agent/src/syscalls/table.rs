@@ -83,7 +83,8 @@ const NEW_NAMESPACE: Rule = notify_when(&[Test::AnyBits {
     bits: (libc::CLONE_NEWNS | libc::CLONE_NEWUSER | libc::CLONE_UNTRACED) as u32,
 }]);
 /// The parent-death signal, which the first program has from us, and the dumpable attribute, without which an agent that is
-/// not root could not read a program's memory. And what a Mynah asks that finds itself below another.
+/// not root could not read a program's memory. What changes the rights of the next program. And what a Mynah asks that finds
+/// itself below another.
 const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
     arg: 0,
     values: &[
@@ -91,6 +92,8 @@ const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
         libc::PR_GET_PDEATHSIG as u32,
         libc::PR_SET_DUMPABLE as u32,
         libc::PR_GET_DUMPABLE as u32,
+        libc::PR_CAPBSET_DROP as u32,
+        libc::PR_SET_SECUREBITS as u32,
         mynah_intercept::handover::OPTION,
     ],
 }]);
@@ -448,17 +451,17 @@ rows! {
     getresuid: identity(user) ids::native [Pointer, Pointer, Pointer];
     getresgid: identity(user) ids::native [Pointer, Pointer, Pointer];
     getgroups: identity(user) ids::native [Int, Pointer];
-    setuid: identity(user) ids::native [Int], "EPERM but for oneself";
-    setgid: identity(user) ids::native [Int], "EPERM but for oneself";
-    setreuid: identity(user) ids::native [Int, Int], "EPERM but for oneself";
-    setregid: identity(user) ids::native [Int, Int], "EPERM but for oneself";
-    setresuid: identity(user) ids::native [Int, Int, Int], "EPERM but for oneself";
-    setresgid: identity(user) ids::native [Int, Int, Int], "EPERM but for oneself";
-    setgroups: identity(user) ids::native [Int, Pointer], "EPERM but for what one has, as root";
-    setfsuid: identity(user) ids::native [Int], "changes nothing";
-    setfsgid: identity(user) ids::native [Int], "changes nothing";
+    setuid: process ids::change [Int], "noted, to judge what the caller may do; EPERM but for oneself where an identity is shown";
+    setgid: process ids::change [Int], "noted, to judge what the caller may do; EPERM but for oneself where an identity is shown";
+    setreuid: process ids::change [Int, Int], "noted, to judge what the caller may do; EPERM but for oneself where an identity is shown";
+    setregid: process ids::change [Int, Int], "noted, to judge what the caller may do; EPERM but for oneself where an identity is shown";
+    setresuid: process ids::change [Int, Int, Int], "noted, to judge what the caller may do; EPERM but for oneself where an identity is shown";
+    setresgid: process ids::change [Int, Int, Int], "noted, to judge what the caller may do; EPERM but for oneself where an identity is shown";
+    setgroups: process ids::change [Int, Pointer], "noted; EPERM but for what one has, as root, where an identity is shown";
+    setfsuid: process ids::change [Int], "noted; changes nothing where an identity is shown";
+    setfsgid: process ids::change [Int], "noted; changes nothing where an identity is shown";
     capget: native;
-    capset: identity(user) ids::capset [Pointer, Pointer];
+    capset: process ids::noted [Pointer, Pointer], "noted, to judge what the caller may do";
     setpgid: native;
     getpgid: native;
     #[cfg(target_arch = "x86_64")] getpgrp: native;

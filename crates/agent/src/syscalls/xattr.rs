@@ -2,10 +2,11 @@
 
 use super::path_call::{PathArg, follow_unless, on_path};
 use crate::outcome::{Call, Outcome};
+use crate::permission::{READ, WRITE};
 use crate::resolve::Last;
 use crate::tasks::Task;
 use mynah_intercept::{UserPtr, memory};
-use mynah_vfs::{Errno, Error, Mount, VPath, XattrHow};
+use mynah_vfs::{Errno, Error, Mount, Stat, VPath, XattrHow};
 use std::sync::Arc;
 
 /// The longest name and value (limits.h).
@@ -49,14 +50,14 @@ fn at(call: Call<'_>) -> Result<Subject, Errno> {
 /// Runs an operation on what the call means.
 fn on<F, Fut>(call: Call<'_>, subject: Subject, then: F) -> Outcome
 where
-    F: FnOnce(Task, Arc<Mount>, VPath) -> Fut + Send + 'static,
+    F: FnOnce(Task, Arc<Mount>, VPath, Stat) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Outcome, Error>> + Send + 'static,
 {
     let number = match subject {
         Subject::Path(arg) => {
             return on_path(call, arg, move |task, spot| async move {
-                task.stat_at(&spot).await?;
-                then(task, spot.mount, spot.path).await
+                let stat = task.stat_at(&spot).await?;
+                then(task, spot.mount, spot.path, stat).await
             });
         }
         Subject::Descriptor(number) => number,
@@ -68,7 +69,7 @@ where
     };
     let Some(object) = object else { return Outcome::Resume };
     let (mount, path) = (task.mount_of(&object), object.driver_path());
-    Outcome::wait(async move { then(task, mount, path).await.into() })
+    Outcome::wait(async move { then(task, mount, path, object.stat()).await.into() })
 }
 
 /// The attribute's name; an error where there can be none.
@@ -172,9 +173,10 @@ fn get(
     name: Result<Vec<u8>, Errno>,
     value: Result<Value, Errno>,
 ) -> Outcome {
-    on(call, subject, move |task, mount, path| async move {
+    on(call, subject, move |task, mount, path, stat| async move {
         let (to, name) = (value?, name?);
         refuse_of_one_machine(&mount, &name)?;
+        task.may_use_attribute(&stat, &name, READ)?;
         let value = task.agent.ask(&mount, mount.driver.getxattr(&path, &name)).await?;
         give(value, to.at, to.size)
     })
@@ -206,9 +208,10 @@ pub(super) fn listxattrat(call: Call<'_>) -> Outcome {
 }
 
 fn list(call: Call<'_>, subject: Subject, to: UserPtr, room: u64) -> Outcome {
-    on(call, subject, move |task, mount, path| async move {
+    on(call, subject, move |task, mount, path, _| async move {
         let names = task.agent.ask(&mount, mount.driver.listxattr(&path)).await?;
         let shown = names.into_iter().filter(|name| mount.native || !is_of_one_machine(name));
+        let shown = shown.filter(|name| task.sees_attribute(name));
         let list = shown.flat_map(|name| name.into_iter().chain([0])).collect();
         give(list, to, room)
     })
@@ -237,12 +240,13 @@ fn set(
 ) -> Outcome {
     let how = value.and_then(Value::how);
     let value = value.and_then(|value| value.read(call));
-    on(call, subject, move |task, mount, path| async move {
+    on(call, subject, move |task, mount, path, stat| async move {
         if mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
         let (how, name, value) = (how?, name?, value?);
         refuse_of_one_machine(&mount, &name)?;
+        task.may_use_attribute(&stat, &name, WRITE)?;
         task.agent.ask(&mount, mount.driver.setxattr(&path, &name, &value, how)).await?;
         task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
         Ok(Outcome::DONE)
@@ -265,12 +269,13 @@ pub(super) fn removexattrat(call: Call<'_>) -> Outcome {
 }
 
 fn remove(call: Call<'_>, subject: Subject, name: Result<Vec<u8>, Errno>) -> Outcome {
-    on(call, subject, move |task, mount, path| async move {
+    on(call, subject, move |task, mount, path, stat| async move {
         if mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
         let name = name?;
         refuse_of_one_machine(&mount, &name)?;
+        task.may_use_attribute(&stat, &name, WRITE)?;
         task.agent.ask(&mount, mount.driver.removexattr(&path, &name)).await?;
         task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
         Ok(Outcome::DONE)

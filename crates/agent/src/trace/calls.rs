@@ -282,7 +282,8 @@ fn texts(agent: &Arc<Agent>, notification: &Notification, kinds: &[Arg]) -> Vec<
 
 /// The name of the directory from which relative paths start.
 fn directory(agent: &Arc<Agent>, tid: Tid, dirfd: i32) -> Option<Text> {
-    let task = crate::tasks::Task { agent: Arc::clone(agent), run: agent.run_of(tid), tid };
+    let task =
+        crate::tasks::Task { agent: Arc::clone(agent), run: agent.run_of(tid), tid, by_real_ids: false };
     let dir = if dirfd == libc::AT_FDCWD { task.cwd() } else { task.dir_of_descriptor(dirfd).ok()? };
     match dir {
         Dir::Native(path) => Some(text(path.as_bytes())),
