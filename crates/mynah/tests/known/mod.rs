@@ -115,26 +115,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         reason: "32-bit calls that name remote paths get EOPNOTSUPP: their structures are not translated yet",
     },
     Difference {
-        task: "odd/privileges",
-        leg: Leg::Chirp,
-        identity: Some(Identity::Root),
-        native: "out: access(\"a\", W_OK) = -1 EACCES\n\
-         out: open(\"a\", O_RDWR) = -1 EACCES\n\
-         out: stat(\"mine\"): file 0644 links=1 size=12",
-        mynah: "out: access(\"a\", W_OK) = 0\n\
-         out: open(\"a\", O_RDWR) = 3\n\
-         out: stat(\"mine\"): file 0644 links=1 size=12 uid=other gid=other",
-        reason: "a server knows the user who logged in, not what a program of his changes its ids to",
-    },
-    Difference {
-        task: "odd/privileges",
-        leg: Leg::Chirp,
-        identity: Some(Identity::Root),
-        native: "out: owner 1234",
-        mynah: "out: owner 0",
-        reason: "a server knows the user who logged in, not what a program of his changes its ids to",
-    },
-    Difference {
         task: "paths/long_names",
         leg: Leg::Chirp,
         identity: None,
