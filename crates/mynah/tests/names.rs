@@ -389,6 +389,21 @@ fn drivers_and_system_calls_are_told() {
     }
 }
 
+/// What lsattr and chattr ask for would be the placeholder's: a flag set there would make the cache's file immutable, or append-only.
+#[test]
+fn inode_flags_are_no_business_of_the_cache() {
+    let (site, _serving, mount) = served("flags");
+    let ask = |request: &str| {
+        format!(
+            "perl -e 'open(F, \"<\", \"{mount}/f\"); $x = pack(\"Q\", 0); ioctl(F, {request}, $x) and print \"done\\n\" \
+             or print \"$!\\n\"'"
+        )
+    };
+    for request in ["0x80086601", "0x40086602", "0x801c581f"] {
+        prints(&site, &[], &ask(request), "Inappropriate ioctl for device\n");
+    }
+}
+
 #[test]
 fn names_are_the_same_where_programs_are_traced() {
     again_traced(&[

@@ -35,6 +35,31 @@ pub(super) fn fcntl(call: Call<'_>) -> Outcome {
     }
 }
 
+/// ioctl(2) on what a file system keeps of a file beside its content: the placeholder's would be this machine's. ENOTTY is what
+/// file systems without such things give.
+pub(super) fn ioctl(call: Call<'_>) -> Outcome {
+    match call.task().opened(call.int(0)) {
+        Some(_) => Errno::ENOTTY.into(),
+        None => Outcome::Resume,
+    }
+}
+
+/// Flags (chattr, lsattr), generation numbers, project numbers, fs-verity, and freezing or trimming the file system
+/// (ioctl_iflags(2), linux/fs.h, linux/fsverity.h).
+pub(super) const OF_FILE_SYSTEM: &[u32] = &[
+    0x8008_6601, // FS_IOC_GETFLAGS
+    0x4008_6602, // FS_IOC_SETFLAGS
+    0x8008_7601, // FS_IOC_GETVERSION
+    0x4008_7602, // FS_IOC_SETVERSION
+    0x801c_581f, // FS_IOC_FSGETXATTR
+    0x401c_5820, // FS_IOC_FSSETXATTR
+    0x4080_6685, // FS_IOC_ENABLE_VERITY
+    0xc004_6686, // FS_IOC_MEASURE_VERITY
+    0xc004_5877, // FIFREEZE
+    0xc004_5878, // FITHAW
+    0xc018_5879, // FITRIM
+];
+
 fn report(object: &Object, result: Result<(), Error>) {
     if let Err(error) = result {
         tracing::error!(path = %object.driver_path(), "what was written could not be carried home: {error}");

@@ -99,6 +99,8 @@ const ASKS_ABOUT_ITSELF: Rule = notify_when(&[Test::OneOf {
 }]);
 /// Notices of changes by signals (dnotify), which nobody sends for a directory of a server.
 const ASKS_FOR_NOTICES: Rule = notify_when(&[Test::OneOf { arg: 1, values: &[libc::F_NOTIFY as u32] }]);
+/// What a file system keeps of a file beside its content.
+const ASKS_FILE_SYSTEM: Rule = notify_when(&[Test::OneOf { arg: 1, values: descriptors::OF_FILE_SYSTEM }]);
 /// The peer of a socket, by its numbers.
 const PEER: Rule = notify_when(&[
     Test::OneOf { arg: 1, values: &[libc::SOL_SOCKET as u32] },
@@ -261,7 +263,7 @@ rows! {
     fadvise64: native;
     fcntl: descriptor descriptors::fcntl [Fd, Int, Size], if ASKS_FOR_NOTICES, "trapped only for F_NOTIFY, which is EINVAL for remote directories; locks on remote files are between the programs of this Mynah";
     flock: native, "between the programs of this Mynah";
-    ioctl: native;
+    ioctl: descriptor descriptors::ioctl [Fd, Bits, Size], if ASKS_FILE_SYSTEM, "trapped only for inode flags, fs-verity and the like, which are ENOTTY for remote files";
     cachestat: native;
 
     // Programs.

@@ -19,15 +19,6 @@ struct Exception {
     reason: &'static str,
 }
 
-const fn as_root(case: &'static str) -> Exception {
-    Exception {
-        case,
-        identity: Some(Identity::Root),
-        reason: "a server knows the user who logged in, not what a program of root's changes its ids to: what that user may not \
-                 do is done, and what he makes belongs to root",
-    }
-}
-
 const EXCEPTIONS: &[Exception] = &[
     Exception {
         case: "link::link_count_max",
@@ -39,18 +30,6 @@ const EXCEPTIONS: &[Exception] = &[
         identity: Some(Identity::Root),
         reason: "nothing is mounted by the kernel on a remote directory (EPERM)",
     },
-    as_root("chmod::failed_chmod_unchanged_ctime"),
-    as_root("link::unchanged_ctime_fails"),
-    as_root("mkdir::uid_gid_eq_euid_egid"),
-    as_root("mkfifo::uid_gid_eq_euid_egid"),
-    as_root("mknod::uid_gid_eq_euid_egid"),
-    as_root("open::uid_gid_eq_euid_egid"),
-    as_root("rename::unchanged_ctime_failed"),
-    as_root("truncate::unchanged_ctime_failed"),
-    as_root("unlink::unchanged_ctime_failed"),
-    as_root("utimensat::nobody"),
-    as_root("utimensat::utime_now_nobody"),
-    as_root("utimensat::write_perm"),
 ];
 
 impl Exception {
@@ -60,13 +39,8 @@ impl Exception {
     }
 }
 
-/// How many of the cases that pass natively may be exceptions, in a hundred. (As root it is the changed ids alone that need more.)
-fn exceptions_per_cent(identity: Identity) -> usize {
-    match identity {
-        Identity::Ordinary => 2,
-        Identity::Root => 9,
-    }
-}
+/// How many of the cases that pass natively may be exceptions, in a hundred.
+const EXCEPTIONS_PER_CENT: usize = 2;
 
 #[test]
 fn pjdfstest_passes() {
@@ -107,9 +81,8 @@ fn passes_as(identity: Identity) {
         let met = failed.iter().any(|failed| exception.covers(identity, failed));
         assert!(met, "{case} is listed as an exception for {identity} and passes: {reason}");
     }
-    let most = exceptions_per_cent(identity);
     assert!(
-        failed.len() * 100 <= passed.len() * most,
+        failed.len() * 100 <= passed.len() * EXCEPTIONS_PER_CENT,
         "as {identity} {} of {} fail",
         failed.len(),
         passed.len()

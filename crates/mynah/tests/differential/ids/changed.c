@@ -241,6 +241,9 @@ static void changing(void) {
     make_file("ours", BOB, TEAM, 0664);
     make_file("clubs", ANN, CLUB, 0644);
     make_dir("mines", ANN, CLUB, 0755);
+    make_file("trusted", ANN, ANN, 0644);
+    OK(setxattr("trusted", "trusted.a", "b", 1, 0));
+    OK(setxattr("trusted", "user.a", "b", 1, 0));
     AS_TEAM(ANN, {
         OK(chmod("mine", 06755));
         whose("mine");
@@ -280,6 +283,9 @@ static void changing(void) {
         OK(removexattr("ours", "user.a"));
         OK(getxattr("ours", "trusted.b", (char[8]){0}, 8));
         OK(getxattr("file", "user.a", (char[8]){0}, 8));
+        char names[64];
+        OK(listxattr("trusted", names, sizeof names));
+        show_bytes("names", names, listxattr("trusted", names, sizeof names));
         OK(utimensat(AT_FDCWD, "ours", NULL, 0));
         OK(chmod("ours", 0666));
         OK(chmod("absent", 0666));
