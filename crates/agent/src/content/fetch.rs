@@ -8,6 +8,7 @@ use mynah_vfs::{Errno, Error, File, FileKind, Stat};
 use rustix::fs::{self, OFlags};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::task::JoinSet;
 
 /// Pieces under way at once for one file: enough to fill a long fat pipe with 8 MiB.
@@ -32,7 +33,9 @@ impl Object {
             return Ok(());
         }
         tracing::info!(path = %self.driver_path(), bytes = stat.size, "fetching");
+        let began = Instant::now();
         self.fetch_pieces(file, stat.size).await?;
+        self.stamped(stat, began);
         self.in_step(stat.mtime, Because::Times)
     }
 
@@ -134,13 +137,26 @@ impl Object {
         file: &Arc<dyn File>,
         stat: &Stat,
     ) -> Result<bool, Error> {
-        if !self.differs_from(stat) {
+        let differs = self.differs_from(stat);
+        if !differs && !self.is_doubtful(stat) {
             return Ok(false);
         }
         let _moving = self.moving.lock().await;
         objects.drain();
+        if self.may_differ() {
+            return Ok(false);
+        }
         // What the open brought may be older than a write-back that ended meanwhile; under the lock nothing moves.
-        Ok(!self.may_differ() && self.differs_from(&file.stat().await?))
+        let stat = if differs { file.stat().await? } else { *stat };
+        if self.differs_from(&stat) {
+            return Ok(true);
+        }
+        if !self.is_doubtful(&stat) || self.confirm(file, &stat).await? {
+            return Ok(false);
+        }
+        // Unless it was written here while it was compared.
+        objects.drain();
+        Ok(!self.may_differ())
     }
 }
 

@@ -1,10 +1,12 @@
 //! The content of remote files: fetched whole when a file is opened for it, carried home when it is closed, synced, or its
 //! process ends.
 //!
-//! Here is how far a placeholder and its server are in step; [`fetch`] brings content, [`write_back`] carries it home,
-//! [`blocks`] is the unit in which it does so. Whoever moves content holds the object's `moving`.
+//! Here is how far a placeholder and its server are in step; [`fetch`] brings content, [`confirm`] tells whether it is still what
+//! the server has, [`write_back`] carries it home, [`blocks`] is the unit in which it does so. Whoever moves content holds the
+//! object's `moving`.
 
 mod blocks;
+mod confirm;
 mod fetch;
 mod write_back;
 
@@ -37,6 +39,8 @@ pub(crate) struct Content {
     home: Home,
     /// The placeholder's modification time when both were last in step.
     placed_mtime: Option<Time>,
+    /// Whether the server's attributes can stand for no other content than this.
+    stamp: Option<confirm::Stamp>,
     /// The file was cut to nothing at its server: a write-back under way is to stop.
     abandoned: bool,
     /// Somebody writes it who takes set-id bits away by that, and the server will not know it.

@@ -11,6 +11,7 @@ use mynah_vfs::{Errno, Error, File, NewTime, OpenHow, Opened, SetAttrs, Stat, Ti
 use rustix::fs::{self, OFlags};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 impl Object {
     /// The server's file was just cut to nothing through `file`: so is the placeholder. What an earlier writer left, and is
@@ -158,6 +159,7 @@ impl Object {
         let file = self.writer().await?;
         let from = self.open_placeholder(OFlags::RDONLY)?;
         let before = fs::fstat(&from).map_err(io_error("look at"))?;
+        let began = Instant::now();
         let Some(changed) = self.carry_blocks(&file, &from).await? else { return Ok(Carried::Abandoned) };
         let mtime = Time { sec: before.st_mtime, nsec: before.st_mtime_nsec as u32 };
         if !changed && lock(&self.content).placed_mtime == Some(mtime) {
@@ -172,6 +174,7 @@ impl Object {
             Err(error) => return Err(error),
         };
         let stat = file.stat().await?;
+        self.stamped(&stat, began);
         let path = {
             let mut remote = lock(&self.remote);
             remote.stat = stat;
@@ -218,7 +221,7 @@ impl Object {
             // Every block is sent and the size set.
             Home::AsPlaced | Home::Unknown => None,
         };
-        let zeros_from = home.as_ref().map_or(u64::MAX, |home| home.size);
+        let home_size = home.as_ref().map_or(u64::MAX, |home| home.size);
         let mut server_size = home.as_ref().map(|home| home.size);
         let known = home.map_or_else(Vec::new, |home| home.blocks);
         let mut blocks = Vec::new();
@@ -231,10 +234,11 @@ impl Object {
                 return Ok(None);
             }
             // Beyond the server's end zeros come of themselves when the size is set.
-            let there = known.get(blocks.len()) == Some(&digest) || (blank && size >= zeros_from);
+            let there = known.get(blocks.len()) == Some(&digest) || (blank && size >= home_size);
             if !there {
                 changed = true;
-                if let Some(done) = run.add(size, block) {
+                let kept = appended_after(block, size, home_size, known.get(blocks.len()));
+                if let Some(done) = run.add(size + kept as u64, &block[kept..]) {
                     send(file, done, &mut server_size).await?;
                 }
             }
@@ -317,6 +321,16 @@ impl Drop for Unfinished<'_> {
         let mut content = lock(self.content);
         content.carrying = false;
         content.written = true;
+    }
+}
+
+/// How many bytes at the beginning of a block the server has: all that it had of it, where more was only appended. (What
+/// another host did to those meanwhile stays, as with any append.)
+fn appended_after(block: &[u8], offset: u64, server_size: u64, known: Option<&blake3::Hash>) -> usize {
+    let had = server_size.saturating_sub(offset);
+    match (usize::try_from(had), known) {
+        (Ok(had), Some(known)) if had < block.len() && blake3::hash(&block[..had]) == *known => had,
+        _ => 0,
     }
 }
 
