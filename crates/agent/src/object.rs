@@ -553,6 +553,9 @@ impl Objects {
             let Some(below) = path.below(old) else { continue };
             let now = new.join(&below);
             lock(&object.remote).path = now.clone();
+            if let Some(file) = &lock(&object.content).writer {
+                file.moved(&now);
+            }
             tables.by_path.insert((driver, now), object);
         }
     }

@@ -87,6 +87,10 @@ impl Driver for ChirpDriver {
         Box::pin(self.session.statfs(path))
     }
 
+    fn md5<'a>(&'a self, path: &'a VPath) -> Op<'a, [u8; 16]> {
+        Box::pin(self.session.md5(path))
+    }
+
     fn mkdir<'a>(&'a self, path: &'a VPath, mode: u32) -> Op<'a, ()> {
         Box::pin(self.session.mkdir(path, mode))
     }
@@ -157,6 +161,10 @@ impl File for ChirpFile {
 
     fn sync(&self) -> Op<'_, ()> {
         Box::pin(self.0.sync())
+    }
+
+    fn moved(&self, path: &VPath) {
+        self.0.moved(path);
     }
 
     fn set_attrs(&self, attrs: SetAttrs) -> Op<'_, ()> {

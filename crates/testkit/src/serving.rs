@@ -1,4 +1,4 @@
-//! A `mynah serve` of a test's own.
+//! A server of a test's own: `mynah serve`, or the ancestor's.
 
 use std::fs;
 use std::io;
@@ -40,13 +40,33 @@ impl Serving {
         identity: Identity,
         port: u16,
     ) -> io::Result<Serving> {
-        let port_file = state.join("port");
+        let mut command = Command::new(binary);
+        command.arg("serve").arg("--root").arg(root).arg("--listen").arg(format!("127.0.0.1:{port}"));
+        command.arg("--port-file").arg(port_file(state));
+        Serving::start_command(&command, state, identity)
+    }
+
+    /// Starts the ancestor's `chirp_server` over `root`, which speaks the standard's dialect. It serves an ordinary user's
+    /// files alone, so whoever uses it has to be that user. The rest is as in [`Serving::start`].
+    pub fn start_standard(root: &Path, state: &Path) -> io::Result<Serving> {
+        let everyone = state.join("everyone");
+        fs::write(&everyone, "unix:* rwldax\n")?;
+        let mut command = Command::new("chirp_server");
+        command.arg("--root").arg(root).arg("--default-acl").arg(&everyone).arg("--inherit-default-acl");
+        command.args(["--auth", "unix", "--interface", "127.0.0.1", "--advertise", "127.0.0.1"]);
+        command.arg("--transient").arg(state).arg("--port-file").arg(port_file(state)).current_dir(state);
+        Serving::start_command(&command, state, Identity::Ordinary)
+    }
+
+    fn start_command(server: &Command, state: &Path, identity: Identity) -> io::Result<Serving> {
+        let port_file = port_file(state);
         remove_old(&port_file)?;
         let log = fs::File::create(state.join("log"))?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(binary).arg("serve");
-        command.arg("--root").arg(root).arg("--listen").arg(format!("127.0.0.1:{port}"));
-        command.arg("--port-file").arg(&port_file);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(server.get_program()).args(server.get_args());
+        if let Some(directory) = server.get_current_dir() {
+            command.current_dir(directory);
+        }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         identity.apply(&mut command);
         let watch = Watch::of(state)?;
@@ -86,6 +106,10 @@ impl Drop for Serving {
     }
 }
 
+fn port_file(state: &Path) -> PathBuf {
+    state.join("port")
+}
+
 fn end(child: &mut Child) {
     // It may have ended by itself; the wait collects it either way.
     let _ = child.kill();
@@ -116,7 +140,9 @@ impl Watch {
         let deadline = Instant::now() + READY_WITHIN;
         let life = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
         loop {
-            if let Ok(text) = fs::read_to_string(file) {
+            if let Ok(text) = fs::read_to_string(file)
+                && !text.is_empty()
+            {
                 return text
                     .trim()
                     .parse()

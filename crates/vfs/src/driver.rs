@@ -129,6 +129,11 @@ pub trait Driver: Send + Sync + 'static {
     /// Figures of the file system that holds the path.
     fn statfs<'a>(&'a self, path: &'a VPath) -> Op<'a, FsStat>;
 
+    /// The MD5 digest (RFC 1321) of a regular file's content, made by the server.
+    fn md5<'a>(&'a self, _path: &'a VPath) -> Op<'a, [u8; 16]> {
+        unsupported("md5")
+    }
+
     /// Makes a directory; `mode` after the caller's umask.
     fn mkdir<'a>(&'a self, _path: &'a VPath, _mode: u32) -> Op<'a, ()> {
         unsupported("mkdir")
@@ -215,6 +220,10 @@ pub trait File: Send + Sync {
     /// Returns when the server has put it on stable storage.
     fn sync(&self) -> Op<'_, ()>;
 
-    /// Changes attributes: all that are given, or an error.
+    /// Changes attributes: all that are given, or an error. ESTALE for times, where the server dates files by name and the name is another
+    /// file's or nobody's by now.
     fn set_attrs(&self, attrs: SetAttrs) -> Op<'_, ()>;
+
+    /// It was given another name. What finds its file again by name, after a lost connection, needs to know.
+    fn moved(&self, _path: &VPath) {}
 }

@@ -137,8 +137,7 @@ impl Object {
         file: &Arc<dyn File>,
         stat: &Stat,
     ) -> Result<bool, Error> {
-        let differs = self.differs_from(stat);
-        if !differs && !self.is_doubtful(stat) {
+        if !self.differs_from(stat) && !self.is_doubtful(stat) {
             return Ok(false);
         }
         let _moving = self.moving.lock().await;
@@ -147,7 +146,7 @@ impl Object {
             return Ok(false);
         }
         // What the open brought may be older than a write-back that ended meanwhile; under the lock nothing moves.
-        let stat = if differs { file.stat().await? } else { *stat };
+        let stat = if self.differs_from(stat) { file.stat().await? } else { *stat };
         if self.differs_from(&stat) {
             return Ok(true);
         }

@@ -169,8 +169,9 @@ impl Object {
         let attrs = SetAttrs { mode, mtime: Some(NewTime::At(mtime)), ..SetAttrs::default() };
         let mtime = match file.set_attrs(attrs).await {
             Ok(()) => Some(mtime),
-            // Who may write a file need not own it, and only its owner may date it (utimensat(2)): the server's time holds.
-            Err(error) if matches!(error.errno(), Errno::EPERM | Errno::EACCES) => None,
+            // Who may write a file need not own it, and only its owner may date it (utimensat(2)); or its name is gone, and the
+            // server knows no other way to date it: the server's time holds.
+            Err(error) if matches!(error.errno(), Errno::EPERM | Errno::EACCES | Errno::ESTALE) => None,
             Err(error) => return Err(error),
         };
         let stat = file.stat().await?;

@@ -212,6 +212,10 @@ impl Driver for Traced {
         self.ask("statfs", path, self.inner.statfs(path), nothing)
     }
 
+    fn md5<'a>(&'a self, path: &'a VPath) -> Op<'a, [u8; 16]> {
+        self.ask("md5", path, self.inner.md5(path), nothing)
+    }
+
     fn mkdir<'a>(&'a self, path: &'a VPath, mode: u32) -> Op<'a, ()> {
         self.ask("mkdir", path, self.inner.mkdir(path, mode), nothing)
     }
@@ -308,5 +312,9 @@ impl File for TracedFile {
 
     fn set_attrs(&self, attrs: SetAttrs) -> Op<'_, ()> {
         self.ask("fset_attrs", self.inner.set_attrs(attrs), nothing)
+    }
+
+    fn moved(&self, path: &VPath) {
+        self.inner.moved(path);
     }
 }

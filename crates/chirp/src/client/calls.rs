@@ -68,11 +68,29 @@ impl Session {
 
     /// Figures of the file system that holds the path.
     pub async fn statfs(&self, path: &VPath) -> Result<FsStat> {
+        match (self.statfs_of(path).await, path.parent()) {
+            // The standard's server asks the kernel of directories alone.
+            (Err(error), Some(parent)) if error.errno() == Errno::ENOTDIR => {
+                self.lstat(path).await?;
+                self.statfs_of(&parent).await
+            }
+            (found, _) => found,
+        }
+    }
+
+    async fn statfs_of(&self, path: &VPath) -> Result<FsStat> {
         let request = Request::Statfs { path: Path::of(path) };
         match self.ask(&request, NONE).await?.reply {
             Reply::FsStat(found) => Ok(found),
             _ => Err(self.nonsense(&request, "no figures")),
         }
+    }
+
+    /// The MD5 digest of a file's content.
+    pub async fn md5(&self, path: &VPath) -> Result<[u8; 16]> {
+        let request = Request::Md5 { path: Path::of(path) };
+        let digest = self.bytes(&request).await?;
+        digest.try_into().map_err(|_| self.nonsense(&request, "a digest of another length"))
     }
 
     /// Who the server thinks we are: `method:name`.
@@ -130,13 +148,34 @@ impl Session {
             RenameHow::Exchange => Settle::Exchanged(old, self.lstat(old).await.ok().map(|stat| stat.id)),
             RenameHow::Replace | RenameHow::NoReplace => Settle::Renamed(old, new),
         };
-        self.change(&request, NONE, settle).await
+        match self.change(&request, NONE, settle).await {
+            // To the kernel of a standard server an empty directory holds its access list.
+            Err(error)
+                if error.errno() == Errno::ENOTEMPTY
+                    && self.known_dialect() == Some(Dialect::Standard)
+                    && self.is_directory(old).await =>
+            {
+                self.rmdir(new).await?;
+                self.change(&request, NONE, Settle::Renamed(old, new)).await
+            }
+            done => done,
+        }
     }
 
     /// Gives a file one more name.
     pub async fn link(&self, old: &VPath, new: &VPath) -> Result<()> {
         let request = Request::Link { old: Path::of(old), new: Path::of(new) };
-        self.change(&request, NONE, Settle::Linked(old, new)).await
+        match self.change(&request, NONE, Settle::Linked(old, new)).await {
+            // The standard's server says so of a directory, where link(2) says EPERM.
+            Err(error) if error.errno() == Errno::EACCES && self.is_directory(old).await => {
+                Err(Error::new(Errno::EPERM, self.words(&request, "a directory")).caused_by(error))
+            }
+            done => done,
+        }
+    }
+
+    async fn is_directory(&self, path: &VPath) -> bool {
+        self.lstat(path).await.is_ok_and(|stat| stat.kind == FileKind::Directory)
     }
 
     /// Makes a symbolic link.

@@ -17,7 +17,8 @@ const PIECE: usize = 4 << 20;
 /// An open regular file of a server.
 pub struct RemoteFile {
     session: Arc<Session>,
-    path: VPath,
+    /// Its last known name.
+    path: Mutex<VPath>,
     /// How it is opened again.
     how: OpenHow,
     id: FileId,
@@ -59,7 +60,7 @@ impl RemoteFile {
         let handle = Handle { connection: answered.connection, descriptor };
         let file = RemoteFile {
             session: Arc::clone(session),
-            path: path.clone(),
+            path: Mutex::new(path.clone()),
             how: OpenHow { create: false, exclusive: false, truncate: false, ..how },
             id: stat.id,
             handle: Mutex::new(Arc::new(handle)),
@@ -67,6 +68,15 @@ impl RemoteFile {
             unsynced: Mutex::new(None),
         };
         Ok((file, stat))
+    }
+
+    /// It has another name by now.
+    pub fn moved(&self, path: &VPath) {
+        *self.path.lock().unwrap_or_else(PoisonError::into_inner) = path.clone();
+    }
+
+    fn path(&self) -> VPath {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Attributes now.
@@ -165,18 +175,33 @@ impl RemoteFile {
         if let Some(size) = attrs.size {
             self.truncate(size).await?;
         }
-        // The standard has no request for the times of an open file.
         match plan.times {
-            Some(_) if self.session.lstat(&self.path).await?.id != self.id => Err(self.stale()),
-            Some(times) => self.session.utime(&self.path, times).await,
+            Some(times) => self.utime_by_name(times).await,
             None => Ok(()),
         }
+    }
+
+    /// The standard has no request for the times of an open file.
+    async fn utime_by_name(&self, times: (i64, i64)) -> Result<()> {
+        let path = self.path();
+        let found = match self.session.lstat(&path).await {
+            Err(error) if error.errno() != Errno::ENOENT => return Err(error),
+            found => found.ok().map(|stat| stat.id),
+        };
+        if found != Some(self.id) {
+            let what = "the server's protocol dates files by name, and this name no longer leads to the file";
+            return Err(Error::new(
+                Errno::ESTALE,
+                format!("chirp://{}: {path}: {what}", self.session.endpoint),
+            ));
+        }
+        self.session.utime(&path, times).await
     }
 
     fn opened_for(&self, it_is: bool, what: &str) -> Result<()> {
         match it_is {
             true => Ok(()),
-            false => Err(Error::new(Errno::EBADF, format!("{}: not open for {what}", self.path))),
+            false => Err(Error::new(Errno::EBADF, format!("{}: not open for {what}", self.path()))),
         }
     }
 
@@ -246,7 +271,7 @@ impl RemoteFile {
         if !Arc::ptr_eq(&self.handle(), lost) {
             return Ok(());
         }
-        let (again, stat) = match self.session.open_repeatably(&self.path, self.how).await {
+        let (again, stat) = match self.session.open_repeatably(&self.path(), self.how).await {
             Ok(opened) => opened,
             Err(error) if error.retry() == mynah_vfs::Retry::Later => return Err(error),
             Err(error) => return Err(self.stale().caused_by(error)),
@@ -261,7 +286,8 @@ impl RemoteFile {
     fn stale(&self) -> Error {
         let what = format!(
             "chirp://{}: {}: the connection was lost, and the name no longer leads to the file",
-            self.session.endpoint, self.path
+            self.session.endpoint,
+            self.path()
         );
         Error::new(Errno::ESTALE, what)
     }
@@ -276,7 +302,7 @@ impl RemoteFile {
 
     fn words(&self, make: impl Fn(i64) -> Request, outcome: &str) -> String {
         let words = self.session.words(&make(self.handle().descriptor.fd), outcome);
-        format!("{}: {words}", self.path)
+        format!("{}: {words}", self.path())
     }
 
     fn nonsense(&self, make: impl Fn(i64) -> Request, what: &str) -> Error {

@@ -135,6 +135,11 @@ impl Site {
         Serving::start(&self.mynah_path(), &self.join("served"), &self.join("server"), self.identity)
             .expect("a server")
     }
+
+    /// The ancestor's server over the directory `served`; the rest is as in [`Site::serve`].
+    pub(crate) fn serve_standard(&self) -> Serving {
+        Serving::start_standard(&self.join("served"), &self.join("server")).expect("a server")
+    }
 }
 
 /// A server that takes connections and never answers.
