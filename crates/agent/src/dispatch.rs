@@ -44,8 +44,7 @@ impl Agent {
     }
 
     fn dispatch(self: &Arc<Self>, notification: &Notification) {
-        if transient::is_own_call(notification) {
-            let _ = self.listener.resume(notification.id);
+        if transient::takes(&self.listener, notification) {
             return;
         }
         if let Some(tracer) = &self.tracer {

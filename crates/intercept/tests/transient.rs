@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 
 use mynah_intercept::filter::Row;
-use mynah_intercept::listener::{AddFd, Listener, restart};
+use mynah_intercept::listener::{AddFd, Answer, Listener, restart};
 use mynah_intercept::pidfd::PidFd;
 use mynah_intercept::subreaper::Exit;
 use mynah_intercept::transient::{self, ExecOutcome, ExecPlan, TransientError};
@@ -60,7 +60,7 @@ fn chdir_is_performed_as_fchdir() {
 #[test]
 fn the_error_of_the_other_call_is_what_the_program_sees() {
     let ended = run(&["/bin/sh", "-c", "cd /proc"], &rows(), |_, n| {
-        if n.call.number != libc::SYS_chdir as u32 {
+        if n.call.number != libc::SYS_chdir as u32 || path_of(&n, 0) != "/proc" {
             return Do::Resume;
         }
         Do::Later(Box::new(move |listener| {
@@ -590,14 +590,17 @@ fn a_restart_code_makes_a_call_begin_anew() {
 }
 
 const TRACED: &str = r#"
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
+static void *other(void *x) { pause(); return 0; }
 int main(int c, char **v) {
   pid_t child = fork();
-  if (!child) { if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(2); raise(SIGSTOP); _exit(chdir("/no/such/dir") ? 1 : 0); }
+  pthread_t t;
+  if (!child) { if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(2); raise(SIGSTOP); pthread_create(&t, 0, other, 0); _exit(chdir("/no/such/dir") ? 1 : 0); }
   int status;
   waitpid(child, &status, 0);
   if (WIFSTOPPED(status)) ptrace(PTRACE_CONT, child, 0, 0), waitpid(child, &status, 0);
@@ -606,7 +609,7 @@ int main(int c, char **v) {
 }"#;
 
 #[test]
-fn a_program_in_a_debugger_is_reported_and_its_call_stays_pending() {
+fn threads_in_a_debugger_are_reported_and_their_call_stays_pending() {
     let scratch = Scratch::new();
     let program = scratch.cc("traced", TRACED);
     let ended = run(&[program], &rows(), |_, n| {
@@ -762,4 +765,74 @@ fn all_this_holds_for_an_ordinary_user() {
 #[test]
 fn all_this_holds_by_tracing() {
     supervised::again_by_tracing("by_tracing");
+}
+
+/// What cannot be led: several threads, and 32-bit programs; what is not led, but left to the kernel; and tests that kill, or
+/// bring, the debugger.
+const NOT_LED: &[&str] = &[
+    "i386",
+    "of_threads",
+    "one_thread",
+    "entries_of_the_auxiliary_vector",
+    "execve_as_it_is",
+    "other_than_the_leader",
+    "python_subprocess",
+    "restart_code",
+    "sigkill",
+    "what_a_call_wrote",
+];
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn all_this_holds_in_a_debugger() {
+    supervised::again_in_a_debugger(&[NOT_LED, &["in_a_debugger", "by_tracing", "ordinary_user"]].concat());
+}
+
+const LEAVING: &str = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+static unsigned char code[2][64], vdso[2][8192];
+static void look(int i) { memcpy(code[i], chdir, 64); memcpy(vdso[i], (void *)getauxval(AT_SYSINFO_EHDR), 8192); }
+static void *other(void *x) { pause(); return 0; }
+int main(int c, char **v) {
+  look(0);
+  int there = chdir("/no/such/dir");
+  look(1);
+  printf("%d code %d vdso %d\n", there, memcmp(code[0], code[1], 64), memcmp(vdso[0], vdso[1], 8192));
+  pthread_t t;
+  pthread_create(&t, 0, other, 0);
+  printf("%d\n", chdir("/no/such/dir"));
+  return 0;
+}"#;
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn one_thread_is_led_and_keeps_its_instructions_and_of_several_none_is() {
+    if supervised::mechanism() == Mechanism::Trace {
+        return;
+    }
+    let scratch = Scratch::new();
+    let program = scratch.cc("leaving", LEAVING);
+    let real = std::fs::File::open(scratch.path(".")).unwrap();
+    let strace = ["strace", "-qq", "-o", "/dev/null", show(&program)];
+    let ended = run(&strace, &rows(), move |listener, n| {
+        // A debugger makes calls of its own to find out what its kernel can do.
+        if n.call.number != libc::SYS_chdir as u32 || path_of(&n, 0) != "/no/such/dir" {
+            return Do::Resume;
+        }
+        let fd = listener.add_fd(n.id, real.as_fd(), AddFd::default()).unwrap();
+        Do::Later(Box::new(move |listener| {
+            let args = [fd as u64, 0, 0, 0, 0, 0];
+            match transient::replace_call_closing(listener, &n, libc::SYS_fchdir as u64, args, fd) {
+                Ok(0) => {}
+                Err(TransientError::Traced) => listener.answer(n.id, Answer::Errno(libc::EPERM)).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }))
+    });
+    assert_eq!(ended.output, "0 code 0 vdso 0\n-1\n");
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Numbers, put};
+use super::{Numbers, Stub, put};
 use crate::arch::{OwnerAt, StatFields};
 use crate::{Abi, Call, sys};
 
@@ -38,6 +38,19 @@ pub(crate) fn numbers(_: Abi) -> Numbers {
 /// By which table of numbers an instruction calls, if it is one that makes system calls.
 pub(crate) fn abi_of_instruction(code: [u8; INSTRUCTION_BYTES as usize]) -> Option<Abi> {
     (code == 0xd400_0001_u32.to_le_bytes()).then_some(Abi::Native)
+}
+
+/// Nobody is led here: there has been no machine to try it on.
+pub(crate) const JUMP_TO_RESULT: Option<[u8; INSTRUCTION_BYTES as usize]> = None;
+
+/// See [`JUMP_TO_RESULT`].
+pub(crate) fn loads_number(_: [u8; 5], _: u32) -> bool {
+    false
+}
+
+/// See [`JUMP_TO_RESULT`].
+pub(crate) fn stub() -> Option<Stub> {
+    None
 }
 
 /// `struct stat` (include/uapi/asm-generic/stat.h).

@@ -26,7 +26,8 @@ pub use stat::{
 pub use statfs::{STATFS_BYTES, StatfsFields, encode_statfs};
 
 pub(crate) use native::{
-    AUDIT_ARCH_I386, AUDIT_ARCH_NATIVE, HAS_X32, INSTRUCTION_BYTES, Registers, abi_of_instruction, numbers,
+    AUDIT_ARCH_I386, AUDIT_ARCH_NATIVE, HAS_X32, INSTRUCTION_BYTES, JUMP_TO_RESULT, Registers,
+    abi_of_instruction, loads_number, numbers, stub,
 };
 #[cfg(target_arch = "x86_64")]
 pub(crate) use native::{FRAME_BYTES, SignalFrame};
@@ -45,6 +46,33 @@ pub(crate) struct Numbers {
     pub(crate) dup3: u64,
     /// Bytes of one pointer in an argument array.
     pub(crate) pointer_bytes: usize,
+}
+
+/// Instructions that lead a task: behind [`StubWords`] in its memory, position-independent. Entered at their beginning they make the
+/// call that the words say, report the result by another call of the caller's own number, whose first argument it is, and jump
+/// to the address which that returns: the beginning again, or `back`, where the task gets its own registers and makes its own
+/// call once more. They use no stack, and change no flags.
+pub(crate) struct Stub {
+    pub(crate) code: Vec<u8>,
+    /// Offsets in `code`: behind the call, behind the report, and the way back.
+    pub(crate) performed: usize,
+    pub(crate) reported: usize,
+    pub(crate) back: usize,
+}
+
+/// The 64-bit words that a [`Stub`] works on, by index.
+pub(crate) struct StubWords;
+
+impl StubWords {
+    /// A number that no other stub has.
+    pub(crate) const SERIAL: usize = 0;
+    /// The call to make: its number and six arguments.
+    pub(crate) const CALL: usize = 1;
+    /// The task's own call, in the same way.
+    pub(crate) const OWN_CALL: usize = 8;
+    /// The address of the instruction that makes it.
+    pub(crate) const BACK: usize = 15;
+    pub(crate) const BYTES: usize = 16 * 8;
 }
 
 /// Writes a number into `bytes` at `offset`, in the processor's order.

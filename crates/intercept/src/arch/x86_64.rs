@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Numbers, put};
+use super::{Numbers, Stub, StubWords, put};
 use crate::arch::{OwnerAt, StatFields};
 use crate::filter::X32_BIT;
 use crate::{Abi, Call, sys};
@@ -67,6 +67,59 @@ pub(crate) fn abi_of_instruction(code: [u8; INSTRUCTION_BYTES as usize]) -> Opti
         [0xcd, 0x80] => Some(Abi::I386),
         _ => None,
     }
+}
+
+/// The instruction `jmp *%rax`, behind a system call: on to the address that it returned. As long as [`INSTRUCTION_BYTES`].
+pub(crate) const JUMP_TO_RESULT: Option<[u8; INSTRUCTION_BYTES as usize]> = Some([0xff, 0xe0]);
+
+/// Whether what precedes a system call's instruction, five bytes of it, loads `number` as a constant, so that no other call is
+/// made there (`mov $number, %eax` and `mov $number, %rax`).
+pub(crate) fn loads_number(before: [u8; 5], number: u32) -> bool {
+    let [opcode, constant @ ..] = before;
+    matches!(opcode, 0xb8 | 0xc0) && u32::from_le_bytes(constant) == number
+}
+
+/// Instructions by which a task makes calls: see [`Stub`]. They find their words before them.
+pub(crate) fn stub() -> Option<Stub> {
+    /// The loads of rax, rdi, rsi, rdx, r10, r8, r9 from an address relative to what follows.
+    const LOADS: [[u8; 3]; 7] = [
+        [0x48, 0x8b, 0x05],
+        [0x48, 0x8b, 0x3d],
+        [0x48, 0x8b, 0x35],
+        [0x48, 0x8b, 0x15],
+        [0x4c, 0x8b, 0x15],
+        [0x4c, 0x8b, 0x05],
+        [0x4c, 0x8b, 0x0d],
+    ];
+    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    let mut code: Vec<u8> = Vec::new();
+    let relative = |code: &mut Vec<u8>, opcode: &[u8], word: usize| {
+        code.extend_from_slice(opcode);
+        let next = StubWords::BYTES + code.len() + 4;
+        code.extend_from_slice(&((word * 8) as i32 - next as i32).to_le_bytes());
+    };
+    for (load, word) in LOADS.iter().zip(StubWords::CALL..) {
+        relative(&mut code, load, word);
+    }
+    code.extend_from_slice(&SYSCALL);
+    let performed = code.len();
+    // mov %rax, %rdi: the result becomes the report's first argument.
+    code.extend_from_slice(&[0x48, 0x89, 0xc7]);
+    let report = code.len();
+    relative(&mut code, &LOADS[0], StubWords::OWN_CALL);
+    code.extend_from_slice(&SYSCALL);
+    let reported = code.len();
+    // mov %rax, %rcx; bswap %rcx; movzbl %cl, %ecx; jrcxz over the jump back. An error (a signal that came first) has its high bits
+    // set: the report is made again. The flags stay as they are, and rcx is the kernel's to change.
+    code.extend_from_slice(&[0x48, 0x89, 0xc1, 0x48, 0x0f, 0xc9, 0x0f, 0xb6, 0xc9, 0xe3, 0x02, 0xeb]);
+    code.push((report as i64 - (code.len() as i64 + 1)) as u8);
+    code.extend_from_slice(&[0xff, 0xe0]);
+    let back = code.len();
+    for (load, word) in LOADS.iter().zip(StubWords::OWN_CALL..) {
+        relative(&mut code, load, word);
+    }
+    relative(&mut code, &[0xff, 0x25], StubWords::BACK);
+    Some(Stub { code, performed, reported, back })
 }
 
 /// `struct stat` of 64-bit programs (arch/x86/include/uapi/asm/stat.h).

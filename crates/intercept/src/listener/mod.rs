@@ -15,6 +15,8 @@ use crate::filter::X32_BIT;
 use crate::trace::Tracer;
 use crate::{Abi, Call, Mechanism, Notification, Tid};
 
+pub(crate) use notify::Listener as Notified;
+
 /// The kernel's internal restart codes: results that it never shows to a program. On the way back to user mode it
 /// turns them into a restart of the call or into EINTR. It looks for them only if a signal or a ptrace stop is pending:
 /// see [`transient::interrupt`](crate::transient::interrupt).
@@ -53,14 +55,14 @@ pub struct Listener(Way);
 
 #[derive(Debug)]
 enum Way {
-    Notified(notify::Listener),
+    Notified(Arc<Notified>),
     Traced(Arc<Tracer>),
 }
 
 impl Listener {
     /// Takes over a listening descriptor. Fails if it is none, or if the kernel's structures have outgrown ours.
     pub fn new(fd: OwnedFd) -> io::Result<Listener> {
-        Ok(Listener(Way::Notified(notify::Listener::new(fd)?)))
+        Ok(Listener(Way::Notified(Arc::new(Notified::new(fd)?))))
     }
 
     /// For a child that waits under a filter for [`Mechanism::Trace`], and whatever it starts.
@@ -82,6 +84,14 @@ impl Listener {
         match &self.0 {
             Way::Notified(_) => None,
             Way::Traced(tracer) => Some(tracer),
+        }
+    }
+
+    /// The kernel's listener, if that is what it is.
+    pub(crate) fn notified(&self) -> Option<&Arc<Notified>> {
+        match &self.0 {
+            Way::Notified(listener) => Some(listener),
+            Way::Traced(_) => None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{Notification, Tid};
 
 /// A listening descriptor of a seccomp filter.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     fd: OwnedFd,
     /// Whether the kernel wakes callers on the CPU of the one who answers. It came together with the change by
     /// which reception ends when no program is left.
@@ -95,13 +95,13 @@ impl Listener {
 
     /// Whether the caller still waits for the answer to notification `id`. To be asked after something was looked up by
     /// the caller's thread id, and before it is relied upon: ids of dead threads are used again.
-    pub(super) fn is_alive(&self, id: u64) -> bool {
+    pub(crate) fn is_alive(&self, id: u64) -> bool {
         let mut id = id;
         self.request(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &mut id).is_ok()
     }
 
     /// Lets the kernel perform the call as it stands. ENOENT: the caller no longer waits.
-    pub(super) fn resume(&self, id: u64) -> io::Result<()> {
+    pub(crate) fn resume(&self, id: u64) -> io::Result<()> {
         self.send(libc::seccomp_notif_resp {
             id,
             val: 0,
@@ -110,7 +110,7 @@ impl Listener {
         })
     }
 
-    pub(super) fn answer(&self, id: u64, answer: Answer) -> io::Result<()> {
+    pub(crate) fn answer(&self, id: u64, answer: Answer) -> io::Result<()> {
         let (val, error) = match answer {
             Answer::Value(value) => (value, 0),
             Answer::Errno(errno) => (0, -errno),

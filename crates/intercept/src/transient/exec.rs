@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::tracee::{Ran, Tracee, raw_number};
+use super::tracee::{Ran, Tracee};
 use super::vfork::ParentWatch;
-use super::{Kin, TransientError, image, numbers, work};
+use super::{Kin, TransientError, image, numbers, raw_number, work, work_or_lead};
 use crate::listener::Listener;
-use crate::{Abi, Notification, UserPtr, arch, memory};
+use crate::{Abi, Notification, UserPtr, arch};
 
 /// What to execute, and what the program is to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn exec(
         return Err(TransientError::Os(io::ErrorKind::InvalidInput.into()));
     }
     let (pending, plan) = (*notification, plan.clone());
-    work(listener, notification, move |tracee| exec_by(tracee, pending, plan))
+    work_or_lead(listener, notification, move |tracee| exec_by(tracee, pending, plan))
 }
 
 async fn exec_by(
@@ -71,7 +71,7 @@ async fn exec_by(
         Err(errno) => return fail(tracee, None, &plan, errno).await,
     };
     let contents = block.at(scratch.start);
-    if memory::write(tracee.tid(), UserPtr(scratch.start), &contents).is_err() {
+    if tracee.write(UserPtr(scratch.start), &contents).is_err() {
         return fail(tracee, Some(scratch), &plan, libc::EFAULT).await;
     }
     let watch = ParentWatch::begin(&kin, scratch, &contents, tracee.resident());
@@ -138,10 +138,11 @@ fn arrays(notification: &Notification) -> (u64, u64) {
     (call.args[argv], call.args[argv + 1])
 }
 
-/// Memory mapped into a program for the time of one call.
+/// Memory of a program's for the time of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scratch {
     pub(crate) start: u64,
+    /// How much was mapped for it; 0 if it was there before.
     pub(crate) length: u64,
 }
 
@@ -154,6 +155,9 @@ impl Scratch {
         const PROTECTION: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         const FLAGS: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
         let length = length as u64;
+        if let Some(start) = tracee.room(length) {
+            return Ok(Ok(Scratch { start, length: 0 }));
+        }
         let mmap = arch::numbers(tracee.abi()).mmap;
         let start = tracee.perform(mmap, [0, length, PROTECTION, FLAGS, u64::MAX, 0]).await?;
         Ok(if (-4095..0).contains(&start) {
@@ -164,6 +168,9 @@ impl Scratch {
     }
 
     pub(crate) async fn unmap(self, tracee: &mut Tracee) -> Result<(), TransientError> {
+        if self.length == 0 {
+            return Ok(());
+        }
         let munmap = arch::numbers(tracee.abi()).munmap;
         tracee.perform(munmap, [self.start, self.length, 0, 0, 0, 0]).await.map(drop)
     }

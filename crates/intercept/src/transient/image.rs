@@ -49,7 +49,7 @@ pub(super) fn set_auxv(tracee: &Tracee, entries: &[(u64, u64)]) {
     if entries.is_empty() {
         return;
     }
-    let done = tracee.stack_pointer().map_err(|_| MemoryError::Gone);
+    let done = tracee.stack_of_new_program().map_err(|_| MemoryError::Gone);
     if let Err(error) = done.and_then(|stack| overwrite_auxv(tracee.tid(), UserPtr(stack), entries)) {
         tracing::warn!(tid = %tracee.tid(), %error, "the new program's auxiliary vector is the kernel's");
     }

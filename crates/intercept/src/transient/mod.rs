@@ -7,13 +7,15 @@
 //! How to use it:
 //!
 //! * **All functions block, and are to be called on a thread that does not serve notifications.** The calls that
-//!   they make the program perform pass its filter and may be notified; whoever serves notifications asks [`is_own_call`]
-//!   before anything else, and [resumes](crate::listener::Listener::resume) those for which it says yes. They are
-//!   recognised by what was registered here just before: the thread, the number and all six arguments.
+//!   they make the program perform pass its filter and may be notified; whoever serves notifications gives each to [`takes`]
+//!   before anything else. They are recognised by what was registered here just before: the thread, the number and all six
+//!   arguments.
 //! * The notification given must still be pending, and must not be answered by anybody else: these functions answer it.
 //! * Where the [listener](crate::listener::Listener) is a tracer, all this is done by it: no task is seized, and the calling
 //!   thread waits. There nothing is notified of what a program is made to do.
 //! * Children must be looked at as [`subreaper`](crate::subreaper) says.
+//! * A task that a debugger has cannot be seized. Most of these functions *lead* it then, by a few instructions in its own
+//!   memory ([how, and when not](led)); for that, the pending call must be one that is notified whatever its arguments are.
 //!
 //! Signals: while a program is worked on all its signals but SIGKILL and SIGSTOP are blocked; what arrives stays pending
 //! and is delivered when it goes on. A stop signal takes effect then, too. SIGKILL ends it at once and shows as
@@ -23,7 +25,9 @@
 
 mod exec;
 mod image;
+mod led;
 mod own_calls;
+mod stopped;
 mod tracee;
 mod vfork;
 
@@ -38,15 +42,16 @@ pub use exec::{ExecOutcome, ExecPlan, exec, exec_with_auxv};
 
 use crate::arch;
 use crate::listener::{Answer, Listener, restart};
-use crate::{Notification, Tid, UserPtr, memory, sys};
+use crate::{Notification, Tid, UserPtr, sys};
 
 pub(crate) use exec::Scratch;
-pub(crate) use tracee::{Tracee, raw_number, restart_call};
+pub(crate) use stopped::{raw_number, restart_call};
+pub(crate) use tracee::Tracee;
 
 /// Why a task could not be worked on.
 #[derive(Debug)]
 pub enum TransientError {
-    /// A debugger has it, or it may not be traced. Its notification is as it was.
+    /// A debugger has it, or it may not be traced, and it cannot be led. Its notification is as it was.
     Traced,
     /// It has ended, or no longer makes the call that the notification was about.
     Gone,
@@ -83,11 +88,16 @@ impl From<io::Error> for TransientError {
     }
 }
 
-/// Whether a notification is about a call that this module makes the program perform. It is to be resumed, without a look
-/// at its arguments.
+/// Takes a notification that is about a call that this module makes the program perform, and answers it, without a look at its
+/// arguments. False if it is the program's own, and still to be answered.
 #[must_use]
-pub fn is_own_call(notification: &Notification) -> bool {
-    own_calls::contains(notification)
+pub fn takes(listener: &Listener, notification: &Notification) -> bool {
+    if own_calls::contains(notification) {
+        // A caller that is gone needs no answer.
+        let _ = listener.resume(notification.id);
+        return true;
+    }
+    led::takes(notification)
 }
 
 /// Performs another call in place of the pending one, and lets the program go on with that one's result: a value, or minus
@@ -100,7 +110,7 @@ pub fn replace_call(
     number: u64,
     args: [u64; 6],
 ) -> Result<i64, TransientError> {
-    work(listener, notification, move |mut tracee| async move {
+    work_or_lead(listener, notification, move |mut tracee| async move {
         let result = tracee.perform(number, args).await?;
         tracee.go_on(result)?;
         Ok(result)
@@ -116,7 +126,7 @@ pub fn replace_call_closing(
     args: [u64; 6],
     close: i32,
 ) -> Result<i64, TransientError> {
-    work(listener, notification, move |mut tracee| async move {
+    work_or_lead(listener, notification, move |mut tracee| async move {
         let result = tracee.perform(number, args).await?;
         tracee.close(close).await?;
         tracee.go_on(result)?;
@@ -134,7 +144,7 @@ pub fn replace_call_with_path(
     path: &CStr,
 ) -> Result<i64, TransientError> {
     let bytes = path.to_bytes_with_nul().to_vec();
-    work(listener, notification, move |mut tracee| async move {
+    work_or_lead(listener, notification, move |mut tracee| async move {
         let scratch = match Scratch::map(&mut tracee, bytes.len()).await? {
             Ok(scratch) => scratch,
             Err(errno) => {
@@ -142,7 +152,7 @@ pub fn replace_call_with_path(
                 return Ok(-i64::from(errno));
             }
         };
-        let result = match memory::write(tracee.tid(), UserPtr(scratch.start), &bytes) {
+        let result = match tracee.write(UserPtr(scratch.start), &bytes) {
             Ok(()) => {
                 args[at] = scratch.start;
                 tracee.perform(number, args).await?
@@ -163,8 +173,8 @@ pub fn perform_call_failing(
     errno: i32,
 ) -> Result<(), TransientError> {
     let call = notification.call;
-    work(listener, notification, move |mut tracee| async move {
-        tracee.perform(tracee::raw_number(&call), call.args).await?;
+    work_or_lead(listener, notification, move |mut tracee| async move {
+        tracee.perform(raw_number(&call), call.args).await?;
         tracee.go_on(-i64::from(errno))
     })
 }
@@ -177,7 +187,7 @@ pub fn fail_closing(
     close: &[i32],
 ) -> Result<(), TransientError> {
     let close = close.to_vec();
-    work(listener, notification, move |mut tracee| async move {
+    work_or_lead(listener, notification, move |mut tracee| async move {
         for fd in close {
             tracee.close(fd).await?;
         }
@@ -214,7 +224,7 @@ pub fn interrupt(
     if listener.tracer().is_some() {
         return Ok(listener.answer(notification.id, Answer::Errno(restart_code))?);
     }
-    on_childless_thread(|| tracee::stop_once(listener, notification, restart_code))
+    on_childless_thread(|| stopped::stop_once(listener, notification, restart_code))
 }
 
 /// Stops the caller of a notification, has `with` work on it, and waits until that is done.
@@ -226,9 +236,33 @@ fn work<T: Send + 'static, Working>(
 where
     Working: Future<Output = Result<T, TransientError>> + Send + 'static,
 {
+    work_by(Tracee::attach, listener, notification, with)
+}
+
+/// [`work`]; where a debugger has the caller, it is [led](led).
+fn work_or_lead<T: Send + 'static, Working>(
+    listener: &Listener,
+    notification: &Notification,
+    with: impl FnOnce(Tracee) -> Working + Send + 'static,
+) -> Result<T, TransientError>
+where
+    Working: Future<Output = Result<T, TransientError>> + Send + 'static,
+{
+    work_by(Tracee::attach_or_lead, listener, notification, with)
+}
+
+fn work_by<T: Send + 'static, Working>(
+    attach: impl FnOnce(&Listener, &Notification) -> Result<Tracee, TransientError> + Send,
+    listener: &Listener,
+    notification: &Notification,
+    with: impl FnOnce(Tracee) -> Working + Send + 'static,
+) -> Result<T, TransientError>
+where
+    Working: Future<Output = Result<T, TransientError>> + Send + 'static,
+{
     match listener.tracer() {
         Some(tracer) => tracer.work(notification.id, with),
-        None => on_childless_thread(|| at_once(with(Tracee::attach(listener, notification)?))),
+        None => on_childless_thread(|| at_once(with(attach(listener, notification)?))),
     }
 }
 

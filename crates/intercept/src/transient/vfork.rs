@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::exec::Scratch;
-use super::tracee::{self, Tracee};
+use super::stopped;
+use super::tracee::Tracee;
 use super::{Kin, TransientError, at_once};
 use crate::trace::Resident;
 use crate::{Tid, UserPtr, memory, ptrace};
@@ -38,6 +39,10 @@ impl ParentWatch {
         contents: &[u8],
         resident: Option<&Resident>,
     ) -> ParentWatch {
+        // Nothing was mapped.
+        if scratch.length == 0 {
+            return ParentWatch::Nobody;
+        }
         let Some(parent) = waiting_thread(kin, scratch, contents) else { return ParentWatch::Nobody };
         match resident {
             Some(resident) => {
@@ -52,7 +57,7 @@ impl ParentWatch {
         let (executed, outcome) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
         let watcher = thread::Builder::new().name("vfork".into()).spawn(move || {
-            let seized = tracee::seize_in_passing(parent).and_then(|()| ptrace::interrupt(parent));
+            let seized = stopped::seize_in_passing(parent).and_then(|()| ptrace::interrupt(parent));
             let is_seized = ready.send(()).is_ok() && seized.is_ok();
             if is_seized && outcome.recv().is_ok() {
                 report(unmap(parent, scratch));

@@ -14,7 +14,7 @@ use mynah_intercept::launch::{Launch, launch};
 use mynah_intercept::listener::Listener;
 use mynah_intercept::memory::MemoryError;
 use mynah_intercept::subreaper::{self, Exit};
-use mynah_intercept::transient::is_own_call;
+use mynah_intercept::transient::takes;
 use mynah_intercept::{Mechanism, Notification, Tid, memory};
 
 /// A directory of its own, removed at the end.
@@ -79,6 +79,9 @@ pub fn program_of(rows: &[Row]) -> filter::Program {
 /// With this variable set, all programs are traced.
 const BY_TRACING: &str = "MYNAH_TEST_BY_TRACING";
 
+/// With this variable set, all programs are run by a debugger.
+const IN_A_DEBUGGER: &str = "MYNAH_TEST_IN_A_DEBUGGER";
+
 /// How the programs of this run of the tests are intercepted.
 pub fn mechanism() -> Mechanism {
     if std::env::var_os(BY_TRACING).is_some() { Mechanism::Trace } else { Mechanism::Listener }
@@ -121,8 +124,7 @@ pub fn serve(listener: &Arc<Listener>, mut handler: impl FnMut(&Listener, Notifi
             }
         };
         let id = notification.id;
-        if is_own_call(&notification) {
-            let _ = listener.resume(id);
+        if takes(listener, &notification) {
             continue;
         }
         match handler(listener, notification) {
@@ -159,6 +161,9 @@ pub fn run_watched<S: AsRef<OsStr>>(
     let mut all: Vec<&OsStr> =
         ["/bin/sh", "-c", r#"exec >"$0" 2>&1; exec "$@""#].iter().map(OsStr::new).collect();
     all.push(out.as_os_str());
+    if std::env::var_os(IN_A_DEBUGGER).is_some() {
+        all.extend(["strace", "-f", "-qq", "-o", "/dev/null", "--"].iter().map(OsStr::new));
+    }
     all.extend(argv.iter().map(AsRef::as_ref));
     let argv = strings(&all);
     let (envp, filter) = (environment(), program_of(rows));
@@ -231,6 +236,19 @@ pub fn again_by_tracing(this_test: &str) {
     let done = Command::new(std::env::current_exe().unwrap())
         .args(["--skip", this_test])
         .env(BY_TRACING, "1")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+}
+
+/// Runs all tests of this test program but some with programs that a debugger has.
+pub fn again_in_a_debugger(skipped: &[&str]) {
+    if mechanism() == Mechanism::Trace {
+        return;
+    }
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(skipped.iter().flat_map(|test| ["--skip", test]))
+        .env(IN_A_DEBUGGER, "1")
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
