@@ -13,7 +13,7 @@ use mynah_cache::{Fit, Ident, Placeholder, Store, StoreError, Watched};
 use mynah_intercept::leases::has_writers;
 use mynah_vfs::{DriverId, Errno, Error, FileId, FileKind, MemDriver, Mount, NamespaceId, Stat, Time, VPath};
 use rustix::fs::{self, Mode, OFlags};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -59,6 +59,8 @@ pub(crate) struct Remote {
     pub(crate) nameable: bool,
     /// Attributes as the server last told them.
     pub(crate) stat: Stat,
+    /// The extended attributes of a file that no server knows yet; the servers keep all others.
+    pub(crate) kept: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 /// A directory's entries in a lasting order: a name keeps its position for as long as somebody may be reading, so that
@@ -314,8 +316,14 @@ impl Objects {
                 }
             }
         }
-        let remote =
-            Remote { path: path.clone(), file_id: stat.id, linked: true, nameable: false, stat: *stat };
+        let remote = Remote {
+            path: path.clone(),
+            file_id: stat.id,
+            linked: true,
+            nameable: false,
+            stat: *stat,
+            kept: None,
+        };
         let object = self.make(&mut tables, fit, mount, remote)?;
         tables.by_file.insert(key, Arc::clone(&object));
         tables.by_path.insert((mount.driver_id, path.clone()), Arc::clone(&object));
@@ -330,7 +338,8 @@ impl Objects {
         stat: &Stat,
         nameable: bool,
     ) -> Result<Arc<Object>, Error> {
-        let remote = Remote { path, file_id: stat.id, linked: false, nameable, stat: *stat };
+        let kept = Some(BTreeMap::new());
+        let remote = Remote { path, file_id: stat.id, linked: false, nameable, stat: *stat, kept };
         self.make(&mut lock(&self.tables), Fit::Data, mount, remote)
     }
 
@@ -339,7 +348,7 @@ impl Objects {
         let mut tables = lock(&self.tables);
         {
             let mut remote = lock(&object.remote);
-            (remote.path, remote.linked, remote.stat) = (path.clone(), true, *stat);
+            (remote.path, remote.linked, remote.stat, remote.kept) = (path.clone(), true, *stat, None);
         }
         tables.by_file.insert(object.key(), Arc::clone(object));
         tables.by_path.insert((object.mount.driver_id, path), Arc::clone(object));

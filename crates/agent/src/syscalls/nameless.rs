@@ -10,7 +10,7 @@ use crate::object::Object;
 use crate::outcome::Outcome;
 use crate::resolve::Spot;
 use crate::tasks::Task;
-use mynah_vfs::{Driver, Errno, Error, FileKind, OpenHow, Opened, SetAttrs, Stat, VPath};
+use mynah_vfs::{Driver, Errno, Error, FileKind, OpenHow, Opened, SetAttrs, Stat, VPath, XattrHow};
 use rustix::fs::OFlags;
 use std::sync::Arc;
 
@@ -82,12 +82,17 @@ impl Task {
         let driver = &new.mount.driver;
         let (staged, opened) = self.stage(object.stat().mode, new).await?;
         let before = object.born(staged.clone(), &opened);
+        let kept = lock(&object.remote).kept.clone().unwrap_or_default();
         let owner = self.owner_to_give(&object.stat());
         let linked = async {
             if !owner.is_empty() {
                 agent.ask(&new.mount, opened.file.set_attrs(owner)).await?;
             }
             object.carry_home(&agent.objects).await?;
+            for (name, value) in &kept {
+                let set = driver.setxattr(&staged, name, value, XattrHow::Set);
+                agent.ask(&new.mount, set).await?;
+            }
             agent.ask(&new.mount, driver.link(&staged, &new.path)).await
         };
         let linked = linked.await;

@@ -1,17 +1,22 @@
 //! Extended attributes.
 
 use super::path_call::{PathArg, follow_unless, on_path};
+use crate::lock;
+use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::permission::{READ, WRITE};
 use crate::resolve::Last;
 use crate::tasks::Task;
 use mynah_intercept::{UserPtr, memory};
-use mynah_vfs::{Errno, Error, Mount, Stat, VPath, XattrHow};
+use mynah_vfs::{Errno, Error, Mount, Op, Stat, VPath, XattrHow};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The longest name and value (limits.h).
 const XATTR_NAME_MAX: usize = 255;
 const XATTR_SIZE_MAX: u64 = 65536;
+/// What is kept for a file that no server knows, in bytes: as much as one longest value with its name.
+const KEPT_MAX: usize = XATTR_SIZE_MAX as usize + XATTR_NAME_MAX;
 /// `struct xattr_args` of setxattrat(2): where the value is, its size, flags; and the most that the kernel takes for it.
 const ARGS_BYTES: usize = 16;
 const ARGS_BYTES_MAX: u64 = 4096;
@@ -47,17 +52,106 @@ fn at(call: Call<'_>) -> Result<Subject, Errno> {
     Ok(Subject::Path(PathArg::at(call, 0, 1, follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW))))
 }
 
+/// What has the attributes, and who asks.
+struct Bearer {
+    task: Task,
+    mount: Arc<Mount>,
+    path: VPath,
+    stat: Stat,
+    /// The open file, where the call named a descriptor that has no name at the server.
+    nameless: Option<Arc<Object>>,
+}
+
+impl Bearer {
+    async fn get(&self, name: &[u8]) -> Result<Vec<u8>, Error> {
+        match self.kept(|kept| kept.get(name).cloned().ok_or(Errno::ENODATA)) {
+            Some(value) => value,
+            None => self.ask(self.mount.driver.getxattr(&self.path, name)).await,
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Vec<u8>>, Error> {
+        match self.kept(|kept| Ok(kept.keys().cloned().collect())) {
+            Some(names) => names,
+            None => self.ask(self.mount.driver.listxattr(&self.path)).await,
+        }
+    }
+
+    async fn set(&self, name: &[u8], value: &[u8], how: XattrHow) -> Result<(), Error> {
+        match self.kept(|kept| keep(kept, name, value, how)) {
+            Some(set) => set,
+            None => self.ask(self.mount.driver.setxattr(&self.path, name, value, how)).await,
+        }
+    }
+
+    async fn remove(&self, name: &[u8]) -> Result<(), Error> {
+        match self.kept(|kept| kept.remove(name).map(drop).ok_or(Errno::ENODATA)) {
+            Some(removed) => removed,
+            None => self.ask(self.mount.driver.removexattr(&self.path, name)).await,
+        }
+    }
+
+    /// What is kept here for a file that no server knows yet. `None`: the server is to be asked. ESTALE for a file whose name was
+    /// taken away: the name may lead to another by now.
+    fn kept<T>(
+        &self,
+        act: impl FnOnce(&mut BTreeMap<Vec<u8>, Vec<u8>>) -> Result<T, Errno>,
+    ) -> Option<Result<T, Error>> {
+        let mut remote = lock(&self.nameless.as_ref()?.remote);
+        let Some(kept) = &mut remote.kept else {
+            let what = format!("{} has no name at the server any more", self.path);
+            return Some(Err(Error::new(Errno::ESTALE, what)));
+        };
+        Some(act(kept).map_err(Error::from))
+    }
+
+    async fn ask<T>(&self, op: Op<'_, T>) -> Result<T, Error> {
+        self.task.agent.ask(&self.mount, op).await
+    }
+
+    fn changed(&self) {
+        if self.nameless.is_none() {
+            self.task.agent.objects.watches().attributes_changed(self.mount.driver_id, &self.path);
+        }
+    }
+}
+
+/// Sets an attribute as a server does: those of users only.
+fn keep(
+    kept: &mut BTreeMap<Vec<u8>, Vec<u8>>,
+    name: &[u8],
+    value: &[u8],
+    how: XattrHow,
+) -> Result<(), Errno> {
+    match name.strip_prefix(b"user.") {
+        None => return Err(Errno::EOPNOTSUPP),
+        Some(b"") => return Err(Errno::EINVAL),
+        Some(_) => {}
+    }
+    match (how, kept.contains_key(name)) {
+        (XattrHow::Create, true) => return Err(Errno::EEXIST),
+        (XattrHow::Replace, false) => return Err(Errno::ENODATA),
+        _ => {}
+    }
+    let held: usize = kept.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if held + name.len() + value.len() > KEPT_MAX {
+        return Err(Errno::ENOSPC);
+    }
+    kept.insert(name.to_vec(), value.to_vec());
+    Ok(())
+}
+
 /// Runs an operation on what the call means.
 fn on<F, Fut>(call: Call<'_>, subject: Subject, then: F) -> Outcome
 where
-    F: FnOnce(Task, Arc<Mount>, VPath, Stat) -> Fut + Send + 'static,
+    F: FnOnce(Bearer) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Outcome, Error>> + Send + 'static,
 {
     let number = match subject {
         Subject::Path(arg) => {
             return on_path(call, arg, move |task, spot| async move {
                 let stat = task.stat_at(&spot).await?;
-                then(task, spot.mount, spot.path, stat).await
+                then(Bearer { task, mount: spot.mount, path: spot.path, stat, nameless: None }).await
             });
         }
         Subject::Descriptor(number) => number,
@@ -68,8 +162,9 @@ where
         number => task.opened(number).map(|(object, _)| object),
     };
     let Some(object) = object else { return Outcome::Resume };
-    let (mount, path) = (task.mount_of(&object), object.driver_path());
-    Outcome::wait(async move { then(task, mount, path, object.stat()).await.into() })
+    let (mount, path, stat) = (task.mount_of(&object), object.driver_path(), object.stat());
+    let nameless = (!object.is_linked()).then_some(object);
+    Outcome::wait(async move { then(Bearer { task, mount, path, stat, nameless }).await.into() })
 }
 
 /// The attribute's name; an error where there can be none.
@@ -173,11 +268,11 @@ fn get(
     name: Result<Vec<u8>, Errno>,
     value: Result<Value, Errno>,
 ) -> Outcome {
-    on(call, subject, move |task, mount, path, stat| async move {
+    on(call, subject, move |bearer| async move {
         let (to, name) = (value?, name?);
-        refuse_of_one_machine(&mount, &name)?;
-        task.may_use_attribute(&stat, &name, READ)?;
-        let value = task.agent.ask(&mount, mount.driver.getxattr(&path, &name)).await?;
+        refuse_of_one_machine(&bearer.mount, &name)?;
+        bearer.task.may_use_attribute(&bearer.stat, &name, READ)?;
+        let value = bearer.get(&name).await?;
         give(value, to.at, to.size)
     })
 }
@@ -208,10 +303,10 @@ pub(super) fn listxattrat(call: Call<'_>) -> Outcome {
 }
 
 fn list(call: Call<'_>, subject: Subject, to: UserPtr, room: u64) -> Outcome {
-    on(call, subject, move |task, mount, path, _| async move {
-        let names = task.agent.ask(&mount, mount.driver.listxattr(&path)).await?;
-        let shown = names.into_iter().filter(|name| mount.native || !is_of_one_machine(name));
-        let shown = shown.filter(|name| task.sees_attribute(name));
+    on(call, subject, move |bearer| async move {
+        let names = bearer.list().await?;
+        let shown = names.into_iter().filter(|name| bearer.mount.native || !is_of_one_machine(name));
+        let shown = shown.filter(|name| bearer.task.sees_attribute(name));
         let list = shown.flat_map(|name| name.into_iter().chain([0])).collect();
         give(list, to, room)
     })
@@ -240,15 +335,15 @@ fn set(
 ) -> Outcome {
     let how = value.and_then(Value::how);
     let value = value.and_then(|value| value.read(call));
-    on(call, subject, move |task, mount, path, stat| async move {
-        if mount.options.read_only {
+    on(call, subject, move |bearer| async move {
+        if bearer.mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
         let (how, name, value) = (how?, name?, value?);
-        refuse_of_one_machine(&mount, &name)?;
-        task.may_use_attribute(&stat, &name, WRITE)?;
-        task.agent.ask(&mount, mount.driver.setxattr(&path, &name, &value, how)).await?;
-        task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
+        refuse_of_one_machine(&bearer.mount, &name)?;
+        bearer.task.may_use_attribute(&bearer.stat, &name, WRITE)?;
+        bearer.set(&name, &value, how).await?;
+        bearer.changed();
         Ok(Outcome::DONE)
     })
 }
@@ -269,15 +364,15 @@ pub(super) fn removexattrat(call: Call<'_>) -> Outcome {
 }
 
 fn remove(call: Call<'_>, subject: Subject, name: Result<Vec<u8>, Errno>) -> Outcome {
-    on(call, subject, move |task, mount, path, stat| async move {
-        if mount.options.read_only {
+    on(call, subject, move |bearer| async move {
+        if bearer.mount.options.read_only {
             return Err(Errno::EROFS.into());
         }
         let name = name?;
-        refuse_of_one_machine(&mount, &name)?;
-        task.may_use_attribute(&stat, &name, WRITE)?;
-        task.agent.ask(&mount, mount.driver.removexattr(&path, &name)).await?;
-        task.agent.objects.watches().attributes_changed(mount.driver_id, &path);
+        refuse_of_one_machine(&bearer.mount, &name)?;
+        bearer.task.may_use_attribute(&bearer.stat, &name, WRITE)?;
+        bearer.remove(&name).await?;
+        bearer.changed();
         Ok(Outcome::DONE)
     })
 }

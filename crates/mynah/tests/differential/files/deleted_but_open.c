@@ -1,5 +1,6 @@
 // A file that is deleted, replaced or renamed while it is open lives on behind its descriptors.
 #include "tested.h"
+#include <sys/xattr.h>
 
 int main(int argc, char **argv) {
     begin(argc, argv);
@@ -23,6 +24,19 @@ int main(int argc, char **argv) {
     FSTAT(fd);
     STAT("a");
     T(close(fd));
+
+    // The attributes of one file are never taken for those of another that has its name by now.
+    put("x", "one");
+    T(setxattr("x", "user.of", "one", 3, 0));
+    fd = T(open("x", O_RDONLY));
+    T(unlink("x"));
+    put("x", "another");
+    T(setxattr("x", "user.of", "other", 5, 0));
+    T(fgetxattr(fd, "user.of", buffer, 64));
+    T(fremovexattr(fd, "user.of"));
+    T(getxattr("x", "user.of", buffer, 64));
+    T(close(fd));
+    unlink("x");
 
     put("b", "renamed");
     fd = T(open("b", O_RDWR | O_APPEND));

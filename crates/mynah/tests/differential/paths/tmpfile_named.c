@@ -24,6 +24,17 @@ int main(int argc, char **argv) {
     FSTAT(fd);
     fstat(fd, &st);
     printf("mtime %lld\n", (long long)st.st_mtime);
+    T(fsetxattr(fd, "user.kind", "nameless", 8, XATTR_CREATE));
+    T(fsetxattr(fd, "user.kind", "again", 5, XATTR_CREATE));
+    T(fsetxattr(fd, "user.other", "x", 1, XATTR_REPLACE));
+    T(fsetxattr(fd, "user.other", "x", 1, 0));
+    T(fgetxattr(fd, "user.none", buffer, 64));
+    T(fgetxattr(fd, "user.kind", buffer, 64));
+    show_bytes("attribute", buffer, 8);
+    T(flistxattr(fd, NULL, 0));
+    T(fremovexattr(fd, "user.other"));
+    T(fremovexattr(fd, "user.other"));
+    T(fsetxattr(fd, "nonsense.other", "x", 1, 0));
     T(ftruncate(fd, 6));
     T(fsync(fd));
     char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -39,6 +50,9 @@ int main(int argc, char **argv) {
     T(linkat(AT_FDCWD, link_of(fd), AT_FDCWD, "s/named", AT_SYMLINK_FOLLOW));
     show_file("s/named");
     STAT("s/named");
+    T(getxattr("s/named", "user.kind", buffer, 64));
+    T(fsetxattr(fd, "user.kind", "named", 5, 0));
+    T(getxattr("s/named", "user.kind", buffer, 64));
     FSTAT(fd);
     HOLDS(stat("s/named", &st) == 0 && st.st_mode == (S_IFREG | 0604));
     T(linkat(AT_FDCWD, link_of(fd), AT_FDCWD, "second", AT_SYMLINK_FOLLOW));
