@@ -15,7 +15,7 @@
 //!   thread waits. There nothing is notified of what a program is made to do.
 //! * Children must be looked at as [`subreaper`](crate::subreaper) says.
 //! * A task that a debugger has cannot be seized. Most of these functions *lead* it then, by a few instructions in its own
-//!   memory ([how, and when not](led)); for that, the pending call must be one that is notified whatever its arguments are.
+//!   memory (`led.rs` tells how, and when not); for that, the pending call must be one that is notified whatever its arguments are.
 //!
 //! Signals: while a program is worked on all its signals but SIGKILL and SIGSTOP are blocked; what arrives stays pending
 //! and is delivered when it goes on. A stop signal takes effect then, too. SIGKILL ends it at once and shows as
@@ -239,7 +239,7 @@ where
     work_by(Tracee::attach, listener, notification, with)
 }
 
-/// [`work`]; where a debugger has the caller, it is [led](led).
+/// [`work`]; where a debugger has the caller, it is led.
 fn work_or_lead<T: Send + 'static, Working>(
     listener: &Listener,
     notification: &Notification,
