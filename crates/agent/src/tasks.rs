@@ -35,7 +35,7 @@ pub(crate) enum Dir {
 /// Tasks remembered at once; beyond it the memory starts anew.
 const REMEMBERED_MAX: usize = 4096;
 
-/// A chdir that was handed to the kernel has been performed after this time, whatever else its caller does.
+/// A chdir or a change of ids that was handed to the kernel has been performed after this time, whatever else its caller does.
 const SETTLED_AFTER: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
@@ -66,6 +66,8 @@ struct Known {
     foreign: Option<(u64, bool)>,
     /// Its credentials, which only the thread itself can change.
     credentials: Option<(u64, Arc<OfThread>)>,
+    /// When it last asked for others.
+    credentials_asked: Option<Instant>,
     /// Its process, once the trace has told of it.
     traced: Option<i32>,
 }
@@ -91,9 +93,11 @@ impl Tasks {
     /// A thread asks for other credentials.
     pub(crate) fn credentials_change(&self, tid: Tid) {
         self.credentials_vary.store(true, Ordering::Release);
-        if let Some(known) = lock(&self.known).get_mut(&tid.0) {
+        // One that is gone changes nothing any more.
+        let _ = self.with(tid, |known| {
             known.credentials = None;
-        }
+            known.credentials_asked = Some(Instant::now());
+        });
     }
 
     /// A thread may be about to run another program, which can change credentials, and gives the thread its process's number.
@@ -233,6 +237,7 @@ impl Tasks {
                     cwd: None,
                     foreign: None,
                     credentials: None,
+                    credentials_asked: None,
                     traced: None,
                 })
             }
@@ -406,8 +411,12 @@ impl Task {
             return Some(credentials);
         }
         let credentials = Arc::new(OfThread::of(self.tid.0)?);
-        // Failing to remember costs time only.
-        let _ = tasks.with(self.tid, |known| known.credentials = Some((programs, Arc::clone(&credentials))));
+        // Failing to remember costs time only. While the kernel may not have performed the last change, work that the thread
+        // left for a signal could still see the old ones.
+        let _ = tasks.with(self.tid, |known| {
+            let is_settled = known.credentials_asked.is_none_or(|at| at.elapsed() >= SETTLED_AFTER);
+            known.credentials = is_settled.then(|| (programs, Arc::clone(&credentials)));
+        });
         Some(credentials)
     }
 

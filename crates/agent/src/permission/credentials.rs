@@ -1,6 +1,6 @@
 //! By what the kernel judges a thread: credentials(7), as `/proc/TID/status` tells them.
 
-use mynah_vfs::Stat;
+use mynah_vfs::{Errno, Stat};
 use std::fs::{read_link, read_to_string};
 
 /// A capability by its number (capabilities(7)).
@@ -35,6 +35,16 @@ pub(crate) struct Credentials {
     /// How far the capabilities reach that a user namespace gave; `None` in the agent's own.
     reach: Option<Reach>,
 }
+
+/// Which of an object's two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    User,
+    Group,
+}
+
+/// What a user namespace shows for a number that it does not have (`/proc/sys/kernel/overflowuid`).
+const OVERFLOW_ID: u32 = 65534;
 
 /// The ids that a user namespace has, by their numbers outside: capabilities count for nobody else's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,6 +121,35 @@ impl Credentials {
         (self.uid, self.gid, &self.groups) == (own.uid, own.gid, &own.groups) && has_them
     }
 
+    /// Whether it is in another user namespace than the agent.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.reach.is_some()
+    }
+
+    /// Owner and group as they are numbered where this one is.
+    pub(crate) fn seen_from_inside(&self, (uid, gid): (u32, u32)) -> (u32, u32) {
+        let Some(reach) = &self.reach else { return (uid, gid) };
+        let inside = |ranges: &[Range], id: u32| {
+            let number = |range: &Range| translated(id, range.outside, range.inside, range.count);
+            ranges.iter().find_map(number).unwrap_or(OVERFLOW_ID)
+        };
+        (inside(&reach.uids, uid), inside(&reach.gids, gid))
+    }
+
+    /// The owner or group that this one means by a number.
+    ///
+    /// # Errors
+    /// EINVAL for a number that its namespace does not have.
+    pub(crate) fn meant_from_inside(&self, of: Kind, id: u32) -> Result<u32, Errno> {
+        let Some(reach) = &self.reach else { return Ok(id) };
+        let ranges = match of {
+            Kind::User => &reach.uids,
+            Kind::Group => &reach.gids,
+        };
+        let number = |range: &Range| translated(id, range.inside, range.outside, range.count);
+        ranges.iter().find_map(number).ok_or(Errno::EINVAL)
+    }
+
     pub(crate) fn is_in(&self, gid: u32) -> bool {
         self.gid == gid || self.groups.binary_search(&gid).is_ok()
     }
@@ -140,10 +179,15 @@ impl Credentials {
 impl Reach {
     fn holds(&self, object: &Stat) -> bool {
         let within = |ranges: &[Range], id: u32| {
-            ranges.iter().any(|range| id.checked_sub(range.outside).is_some_and(|at| at < range.count))
+            ranges.iter().any(|range| translated(id, range.outside, range.inside, range.count).is_some())
         };
         within(&self.uids, object.uid) && within(&self.gids, object.gid)
     }
+}
+
+/// A number of a range that begins at `from`, in the one that begins at `to`.
+fn translated(id: u32, from: u32, to: u32, count: u32) -> Option<u32> {
+    id.checked_sub(from).filter(|&at| at < count).and_then(|at| to.checked_add(at))
 }
 
 fn ranges(map: &str) -> Vec<Range> {
@@ -203,5 +247,9 @@ pub(super) mod tests {
         assert!(!inside.is_capable(Capability::FOWNER, &file(1000, 1002)));
         assert!(!inside.is_capable_here(Capability::FOWNER));
         assert!(inside.is_root());
+        assert_eq!(inside.seen_from_inside((1000, 1001)), (0, 1));
+        assert_eq!(inside.seen_from_inside((0, 1002)), (OVERFLOW_ID, OVERFLOW_ID));
+        assert_eq!(inside.meant_from_inside(Kind::Group, 1), Ok(1001));
+        assert_eq!(inside.meant_from_inside(Kind::User, 1000), Err(Errno::EINVAL));
     }
 }

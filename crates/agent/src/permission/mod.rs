@@ -8,7 +8,7 @@
 
 mod credentials;
 
-pub(crate) use credentials::{Capability, Credentials, OfThread};
+pub(crate) use credentials::{Capability, Credentials, Kind, OfThread};
 
 use crate::resolve::Spot;
 use crate::tasks::Task;
@@ -224,6 +224,29 @@ impl Task {
         (!one.passes_for(own)).then(|| Arc::new(one.clone()))
     }
 
+    /// Owner and group as the caller is to see them: in a user namespace by its numbers, else by those of the identity.
+    pub(crate) fn shown_owner(&self, object: &Stat) -> (u32, u32) {
+        let identity = &self.agent.identity;
+        match self.in_user_namespace() {
+            Some(of) => of.acting.seen_from_inside((object.uid, object.gid)),
+            None => (identity.uid(object.uid), identity.gid(object.gid)),
+        }
+    }
+
+    /// Owner and group that a caller in a user namespace means. EINVAL for those that it does not have.
+    fn meant_owner(&self, attrs: SetAttrs) -> Result<SetAttrs, Errno> {
+        let Some(of) = self.in_user_namespace() else { return Ok(attrs) };
+        let meant = |kind, id: Option<u32>| id.map(|id| of.acting.meant_from_inside(kind, id)).transpose();
+        Ok(SetAttrs { uid: meant(Kind::User, attrs.uid)?, gid: meant(Kind::Group, attrs.gid)?, ..attrs })
+    }
+
+    fn in_user_namespace(&self) -> Option<Arc<OfThread>> {
+        if !self.agent.tasks.credentials_vary() {
+            return None;
+        }
+        self.credentials().filter(|of| of.acting.is_elsewhere())
+    }
+
     /// EACCES for a judged caller that has not all these rights.
     pub(crate) fn permits(&self, object: &Stat, rights: u32) -> Result<(), Errno> {
         self.judged().map_or(Ok(()), |caller| caller.permits(object, rights))
@@ -234,9 +257,10 @@ impl Task {
         if self.judged().is_none_or(|caller| caller.owns(object)) { Ok(()) } else { Err(Errno::EPERM) }
     }
 
-    /// The change of attributes that the caller may ask for, and gets: a chown that leaves owner and group as they are takes
+    /// The change of attributes that the caller may ask for, in its own numbers, and what it gets: a chown that leaves owner and group as they are takes
     /// set-id bits away all the same.
-    pub(crate) fn may_change(&self, object: &Stat, mut attrs: SetAttrs) -> Result<SetAttrs, Errno> {
+    pub(crate) fn may_change(&self, object: &Stat, attrs: SetAttrs) -> Result<SetAttrs, Errno> {
+        let mut attrs = self.meant_owner(attrs)?;
         if attrs.is_empty() && object.kind == FileKind::Regular {
             attrs.mode = Some(without_set_id(object.mode)).filter(|&mode| mode != object.mode);
         }

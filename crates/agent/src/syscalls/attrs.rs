@@ -203,7 +203,8 @@ fn change_owner(call: Call<'_>, at: usize, then: impl FnOnce(SetAttrs) -> Outcom
         Err(errno) => return Outcome::Errno(errno),
     };
     let given = |id| (id != NO_ID).then_some(id);
-    let outcome = then(SetAttrs { uid: given(real_uid), gid: given(real_gid), ..SetAttrs::default() });
+    let attrs = SetAttrs { uid: given(real_uid), gid: given(real_gid), ..SetAttrs::default() };
+    let outcome = then(attrs);
     if (real_uid, real_gid) == (uid, gid) {
         return outcome;
     }

@@ -2,7 +2,7 @@
 
 use super::ids;
 use super::path_call::{PathArg, follow_unless, on_path, on_text, on_text_of};
-use crate::identity::{Identity, View};
+use crate::identity::View;
 use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::resolve::{Last, Spot};
@@ -47,14 +47,14 @@ fn time(time: Time) -> (i64, u32) {
     (time.sec, time.nsec)
 }
 
-fn fields(identity: &Identity, mount: &Mount, path: &VPath, stat: &Stat) -> StatFields {
+fn fields((uid, gid): (u32, u32), mount: &Mount, path: &VPath, stat: &Stat) -> StatFields {
     StatFields {
         dev: stat.local_dev.unwrap_or_else(|| device(mount)),
         ino: stat.id.0,
         mode: stat.full_mode(),
         nlink: stat.nlink,
-        uid: identity.uid(stat.uid),
-        gid: identity.gid(stat.gid),
+        uid,
+        gid,
         rdev: stat.rdev,
         size: stat.size,
         blksize: mount.options.blksize.unwrap_or(stat.blksize),
@@ -70,7 +70,7 @@ fn fields(identity: &Identity, mount: &Mount, path: &VPath, stat: &Stat) -> Stat
 }
 
 fn fill(task: &Task, mount: &Mount, path: &VPath, stat: &Stat, form: Form, to: UserPtr) -> Outcome {
-    let fields = fields(&task.agent.identity, mount, path, stat);
+    let fields = fields(task.shown_owner(stat), mount, path, stat);
     let bytes = match form {
         Form::Stat => arch::encode_stat(&fields).to_vec(),
         Form::I386Stat64 => arch::encode_i386_stat64(&fields).to_vec(),
