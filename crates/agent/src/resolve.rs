@@ -382,8 +382,11 @@ impl Walk<'_> {
         }
     }
 
-    /// In a directory that was removed there is only itself, and what was above it.
+    /// In a directory that was removed there is only itself, and what was above it. ENOTDIR for what is none.
     fn start_in(&mut self, object: &Object) -> Result<(), Errno> {
+        if object.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
         let removed = !object.is_linked();
         // Of one that has a name, the attributes are asked for by it: entries come and go in a directory.
         if self.rest.is_empty() && removed {

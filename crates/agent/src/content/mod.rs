@@ -13,7 +13,7 @@ mod write_back;
 use crate::lock;
 use crate::object::{Object, Objects};
 use crate::permission::without_set_id;
-use mynah_vfs::{Errno, Error, File, Stat, Time};
+use mynah_vfs::{Errno, Error, File, FileKind, Stat, Time};
 use rustix::fs::{self, AtFlags, Mode, OFlags, Timestamps};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -113,11 +113,18 @@ impl Object {
     /// # Errors
     /// The kernel's; ESTALE if the object was retired meanwhile, so that the open has to be begun anew.
     pub(crate) fn open_for_program(&self, objects: &Objects, flags: OFlags) -> Result<OwnedFd, Error> {
-        fs::open(objects.watches().opened_by(self), flags | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
-            match errno {
-                rustix::io::Errno::NOENT => Error::transient(Errno::ESTALE, RETIRED),
-                errno => Error::from(Errno::new(errno.raw_os_error()).unwrap_or(Errno::EIO)),
+        let open =
+            |flags| fs::open(objects.watches().opened_by(self), flags | OFlags::CLOEXEC, Mode::empty());
+        let opened = open(flags).or_else(|errno| match errno {
+            // The cache's file system has no O_DIRECT; the server's may.
+            rustix::io::Errno::INVAL if self.kind == FileKind::Regular && flags.contains(OFlags::DIRECT) => {
+                open(flags.difference(OFlags::DIRECT))
             }
+            errno => Err(errno),
+        });
+        opened.map_err(|errno| match errno {
+            rustix::io::Errno::NOENT => Error::transient(Errno::ESTALE, RETIRED),
+            errno => Error::from(Errno::new(errno.raw_os_error()).unwrap_or(Errno::EIO)),
         })
     }
 

@@ -364,6 +364,13 @@ pub(super) fn utimensat(call: Call<'_>) -> Outcome {
     if call.arg(1) == 0 && call.task().opened(call.int(0)).is_none() {
         return Outcome::Resume;
     }
+    // Without a path there is nothing that flags could be about; with nothing to change the kernel does not look at them.
+    if call.arg(1) == 0 && flags != 0 {
+        return match times(call.tid(), call.pointer(2), TimeForm::Timespec) {
+            Some(Ok(attrs)) if !attrs.is_empty() => Outcome::Errno(Errno::EINVAL),
+            _ => Outcome::Resume,
+        };
+    }
     if call.arg(1) == 0 || names_descriptor(call, flags) {
         return date_descriptor(call, call.pointer(2), TimeForm::Timespec);
     }

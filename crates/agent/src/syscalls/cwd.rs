@@ -48,8 +48,11 @@ pub(super) fn fchdir(call: Call<'_>) -> Outcome {
 pub(super) fn chroot(call: Call<'_>) -> Outcome {
     let outcome = on_path(call, PathArg::cwd(0, Last::Follow), |task, spot| async move {
         let stat = task.stat_at(&spot).await?;
-        let errno = if stat.kind == FileKind::Directory { Errno::EPERM } else { Errno::ENOTDIR };
-        Err(errno.into())
+        if stat.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        task.allows(&spot.mount, &spot.path, &stat, libc::X_OK as u32).await?;
+        Err(Errno::EPERM.into())
     });
     call.agent.tasks.root_changes(call.tid());
     outcome

@@ -31,7 +31,15 @@ const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 
 pub(super) fn execve(call: Call<'_>) -> Outcome {
-    begun(call, run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1)))
+    begun(call, run(call, PathArg::cwd(0, Last::Follow), Arguments::of(call, 1), Intent::Run))
+}
+
+/// What a call wants of a program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Run,
+    /// To know whether it may be run.
+    Ask,
 }
 
 /// What is done for every program that may begin: what the kernel executes by itself gets the shown identity on its stack.
@@ -55,16 +63,23 @@ fn begun(call: Call<'_>, outcome: Outcome) -> Outcome {
     outcome.or_natively(|| Outcome::ExecShown)
 }
 
+/// Asks whether a program may be run, and does not run it (execveat(2), since Linux 6.14).
+const AT_EXECVE_CHECK: i32 = 0x10000;
+
 pub(super) fn execveat(call: Call<'_>) -> Outcome {
     let flags = call.bits(4);
+    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK) as u32 != 0 {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    let intent = if flags & AT_EXECVE_CHECK as u32 == 0 { Intent::Run } else { Intent::Ask };
     if flags & libc::AT_EMPTY_PATH as u32 != 0 && call.path(1).is_some_and(|path| path.is_empty()) {
-        return begun(call, run_descriptor(call));
+        return begun(call, run_descriptor(call, intent));
     }
     let last = super::path_call::follow_unless(flags, libc::AT_SYMLINK_NOFOLLOW);
-    begun(call, run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2)))
+    begun(call, run(call, PathArg::at(call, 0, 1, last), Arguments::of(call, 2), intent))
 }
 
-fn run(call: Call<'_>, arg: PathArg, argv: Arguments) -> Outcome {
+fn run(call: Call<'_>, arg: PathArg, argv: Arguments, intent: Intent) -> Outcome {
     let Some(path) = call.path(arg.path) else { return Outcome::Resume };
     let task = call.task();
     let begin = task.begin(arg.dirfd, &path, arg.last);
@@ -80,6 +95,7 @@ fn run(call: Call<'_>, arg: PathArg, argv: Arguments) -> Outcome {
             };
             let spot = match spot {
                 Some(spot) => spot,
+                None if intent == Intent::Ask => return Ok(Outcome::Resume),
                 None if task.leads_into_mount(arg.dirfd, &path).await => {
                     let start = task.native_start(arg.dirfd, &path)?;
                     task.whole_spot(task.walk(start, &path, arg.last).await?)
@@ -87,6 +103,9 @@ fn run(call: Call<'_>, arg: PathArg, argv: Arguments) -> Outcome {
                 None => return Ok(Outcome::Resume),
             };
             let ready = task.make_ready(&spot).await?;
+            if intent == Intent::Ask {
+                return Ok(Outcome::DONE);
+            }
             task.exec_ready(ready, Asked::by_path(arg.dirfd, &path), argv).await
         };
         ran.await.into()
@@ -303,7 +322,7 @@ impl Task {
 }
 
 /// fexecve(3): execveat(fd, "", ..., AT_EMPTY_PATH).
-fn run_descriptor(call: Call<'_>) -> Outcome {
+fn run_descriptor(call: Call<'_>, intent: Intent) -> Outcome {
     let task = call.task();
     let number = call.int(0);
     let argv = Arguments::of(call, 2);
@@ -318,6 +337,9 @@ fn run_descriptor(call: Call<'_>) -> Outcome {
                 return Err(Errno::EACCES.into());
             }
             task.permits(&stat, SEARCH)?;
+            if intent == Intent::Ask {
+                return Ok(Outcome::DONE);
+            }
             let named = object.driver_path().name().unwrap_or(b"program").to_vec();
             let ready = match (object.is_linked(), object.is_whole()) {
                 (true, true) => task.ready_object(object)?,

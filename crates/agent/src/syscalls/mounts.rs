@@ -20,9 +20,15 @@ fn refused(call: Call<'_>, arg: PathArg, errno: Errno) -> Outcome {
     })
 }
 
-/// As [`refused`], for calls that look whether the caller has a right before they look at the path.
-fn refused_to_capable(call: Call<'_>, right: CapabilitySet, arg: PathArg, errno: Errno) -> Outcome {
-    if call.task().is_capable(right) { refused(call, arg, errno) } else { Outcome::Resume }
+/// EINVAL, or EISDIR, for calls that need a file, and look whether the caller has a right before they look at the path.
+fn refused_file(call: Call<'_>, right: CapabilitySet) -> Outcome {
+    if !call.task().is_capable(right) {
+        return Outcome::Resume;
+    }
+    on_path(call, PathArg::cwd(0, Last::Follow), |task, spot| async move {
+        let stat = task.stat_at(&spot).await?;
+        Err(if stat.is_dir() { Errno::EISDIR } else { Errno::EINVAL }.into())
+    })
 }
 
 /// Calls whose first two arguments are a directory's descriptor and a path.
@@ -32,8 +38,7 @@ pub(super) fn not_remote(call: Call<'_>) -> Outcome {
 
 /// Calls of that form that nobody may make who may not mount.
 pub(super) fn not_remote_mounting(call: Call<'_>) -> Outcome {
-    let arg = PathArg::at(call, 0, 1, Last::Follow);
-    refused_to_capable(call, CapabilitySet::SYS_ADMIN, arg, Errno::EOPNOTSUPP)
+    if call.task().is_capable(CapabilitySet::SYS_ADMIN) { not_remote(call) } else { Outcome::Resume }
 }
 
 /// fanotify_mark(2). What is no fanotify group, the kernel refuses before it looks at the path.
@@ -53,7 +58,7 @@ pub(super) fn no_handles(call: Call<'_>) -> Outcome {
 
 /// acct(2): not a file of this machine.
 pub(super) fn acct(call: Call<'_>) -> Outcome {
-    refused_to_capable(call, CapabilitySet::SYS_PACCT, PathArg::cwd(0, Last::Follow), Errno::EINVAL)
+    refused_file(call, CapabilitySet::SYS_PACCT)
 }
 
 /// swapon(2): nothing to swap to.
@@ -63,7 +68,7 @@ pub(super) fn swapon(call: Call<'_>) -> Outcome {
 
 /// swapoff(2).
 pub(super) fn swapoff(call: Call<'_>) -> Outcome {
-    refused_to_capable(call, CapabilitySet::SYS_ADMIN, PathArg::cwd(0, Last::Follow), Errno::EINVAL)
+    refused_file(call, CapabilitySet::SYS_ADMIN)
 }
 
 /// umount2(2): not a mount point of the kernel's.

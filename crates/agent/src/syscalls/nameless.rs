@@ -4,13 +4,13 @@
 //! gone with its last descriptor. linkat(2) makes the file at the server under a name of Mynah's own, brings the content there,
 //! and links it to the name that the program wants: whoever sees that name sees the whole file.
 
-use super::open::{DESCRIPTION_FLAGS, Wanted};
+use super::open::{DESCRIPTION_FLAGS, Wanted, check_directory};
 use crate::lock;
 use crate::object::Object;
 use crate::outcome::Outcome;
 use crate::resolve::Spot;
 use crate::tasks::Task;
-use mynah_vfs::{Driver, Errno, Error, FileKind, OpenHow, Opened, SetAttrs, Stat, VPath, XattrHow};
+use mynah_vfs::{Driver, Errno, Error, OpenHow, Opened, SetAttrs, Stat, VPath, XattrHow};
 use rustix::fs::OFlags;
 use std::sync::Arc;
 
@@ -19,13 +19,8 @@ const STAGED_MAX: u32 = 64;
 
 /// open(2) with O_TMPFILE of a directory in a mount.
 pub(super) async fn open(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
-    if !wanted.writes() {
-        return Err(Errno::EINVAL.into());
-    }
     let directory = task.stat_at(spot).await?;
-    if directory.kind != FileKind::Directory {
-        return Err(Errno::ENOTDIR.into());
-    }
+    check_directory(&directory, wanted)?;
     spot.writable()?;
     if spot.mount.driver.local_path(&spot.path).is_some() {
         return Err(Error::new(
@@ -40,7 +35,8 @@ pub(super) async fn open(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Out
     let path = spot.path.child(format!("#{}", stat.id.0).as_bytes());
     let object = objects.nameless(&spot.mount, path, &stat, !wanted.has(OFlags::EXCL))?;
     object.emptied(objects, &file, &stat).await?;
-    let fd = object.open_for_writing(objects, &file, wanted.flags & DESCRIPTION_FLAGS, false).await?;
+    let flags = wanted.flags & DESCRIPTION_FLAGS.difference(OFlags::DIRECTORY);
+    let fd = object.open_for_writing(objects, &file, flags, false).await?;
     Ok(wanted.install(fd))
 }
 

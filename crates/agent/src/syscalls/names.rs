@@ -47,6 +47,16 @@ impl Spot {
         }
         task.may_make(self).await
     }
+
+    /// The same for what is no directory. A trailing slash gives EEXIST or ENOENT, never ENOTDIR.
+    async fn may_be_made_a_file(&self, task: &Task) -> Result<Newborn, Error> {
+        let newborn = self.may_be_made(task).await?;
+        if self.must_be_dir {
+            task.agent.ask(&self.mount, self.mount.driver.lstat(&self.path)).await?;
+            return Err(Errno::EEXIST.into());
+        }
+        Ok(newborn)
+    }
 }
 
 impl Task {
@@ -78,16 +88,16 @@ pub(super) fn mknodat(call: Call<'_>) -> Outcome {
 }
 
 fn make_node(call: Call<'_>, arg: PathArg, mode: u32, rdev: u64) -> Outcome {
+    let kind = match mode & libc::S_IFMT {
+        0 => FileKind::Regular,
+        libc::S_IFDIR => return Outcome::Errno(Errno::EPERM),
+        bits => match FileKind::of_mode(bits) {
+            Some(kind) if kind != FileKind::Symlink => kind,
+            _ => return Outcome::Errno(Errno::EINVAL),
+        },
+    };
     on_path(call, arg, move |task, spot| async move {
-        let kind = match mode & libc::S_IFMT {
-            0 => FileKind::Regular,
-            libc::S_IFDIR => return Err(Errno::EPERM.into()),
-            bits => FileKind::of_mode(bits).ok_or(Errno::EINVAL)?,
-        };
-        let newborn = spot.may_be_made(&task).await?;
-        if spot.must_be_dir {
-            return Err(Errno::ENOENT.into());
-        }
+        let newborn = spot.may_be_made_a_file(&task).await?;
         newborn.may_be(kind, rdev)?;
         let mode = newborn.mode(kind, mode & 0o7777 & !task.umask());
         let driver = &spot.mount.driver;
@@ -188,21 +198,27 @@ pub(super) fn renameat(call: Call<'_>) -> Outcome {
 }
 
 fn change_name(call: Call<'_>, old: PathArg, new: PathArg, flags: u32) -> Outcome {
+    let known = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
+    let contradict = flags & libc::RENAME_EXCHANGE != 0 && flags != libc::RENAME_EXCHANGE;
+    if flags & !known != 0 || contradict {
+        return Outcome::Errno(Errno::EINVAL);
+    }
     let outcome = on_two_paths(call, old, new, move |task, old, new| async move {
         let how = match flags {
             0 => RenameHow::Replace,
             libc::RENAME_NOREPLACE => RenameHow::NoReplace,
             libc::RENAME_EXCHANGE => RenameHow::Exchange,
+            // No server makes whiteouts.
             _ => return Err(Errno::EINVAL.into()),
         };
-        if old.ending != Ending::Name || new.ending != Ending::Name {
+        if old.ending != Ending::Name {
             return Err(Errno::EBUSY.into());
+        }
+        if new.ending != Ending::Name || new.is_mount_point() {
+            return Err(if how == RenameHow::NoReplace { Errno::EEXIST } else { Errno::EBUSY }.into());
         }
         old.may_be_taken_away(&task).await?;
-        if new.is_mount_point() {
-            return Err(Errno::EBUSY.into());
-        }
-        check_slashes(&task, &old, &new).await?;
+        check_slashes(&task, &old, &new, how).await?;
         task.may_rename(&old, &new, how).await?;
         let driver = &old.mount.driver;
         let kind = task.kind_if_watched(&old).await?;
@@ -220,13 +236,28 @@ fn change_name(call: Call<'_>, old: PathArg, new: PathArg, flags: u32) -> Outcom
     outcome
 }
 
-/// A trailing slash, on either name, is for directories only.
-async fn check_slashes(task: &Task, old: &Spot, new: &Spot) -> Result<(), Error> {
+/// A trailing slash, on either name, is for directories only; what else is wrong is told first.
+async fn check_slashes(task: &Task, old: &Spot, new: &Spot, how: RenameHow) -> Result<(), Error> {
     if !old.must_be_dir && !new.must_be_dir {
         return Ok(());
     }
-    let stat = task.agent.ask(&old.mount, old.mount.driver.lstat(&old.path)).await?;
-    if stat.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR.into()) }
+    let look = |spot: &Spot| {
+        let (mount, path) = (Arc::clone(&spot.mount), spot.path.clone());
+        async move { task.agent.ask(&mount, mount.driver.lstat(&path)).await }
+    };
+    let old_is_dir = look(old).await?.is_dir();
+    match how {
+        RenameHow::Replace => {}
+        RenameHow::NoReplace if look(new).await.is_ok() => return Err(Errno::EEXIST.into()),
+        RenameHow::NoReplace => {}
+        RenameHow::Exchange => {
+            if !look(new).await?.is_dir() && new.must_be_dir {
+                return Err(Errno::ENOTDIR.into());
+            }
+        }
+    }
+    let of_new = new.must_be_dir && how != RenameHow::Exchange;
+    if !old_is_dir && (old.must_be_dir || of_new) { Err(Errno::ENOTDIR.into()) } else { Ok(()) }
 }
 
 impl Task {
@@ -282,16 +313,13 @@ fn add_name(call: Call<'_>, old: PathArg, new: PathArg) -> Outcome {
         return add_name_of(call, object);
     }
     on_two_paths(call, old, new, |task, old, new| async move {
-        let newborn = new.may_be_made(&task).await;
+        let newborn = new.may_be_made_a_file(&task).await;
         let stat = task.stat_at(&old).await?;
         // The kernel looks at the file before it looks at the directory.
         if newborn.as_ref().err().is_none_or(|error| error.errno() == Errno::EACCES) {
             task.may_link(&stat)?;
         }
         newborn?;
-        if new.must_be_dir {
-            return Err(Errno::ENOENT.into());
-        }
         task.agent.ask(&old.mount, old.mount.driver.link(&old.path, &new.path)).await?;
         task.name_changed(&old);
         task.name_changed(&new);
@@ -355,7 +383,7 @@ fn add_name_of(call: Call<'_>, object: Arc<Object>) -> Outcome {
             if new.mount.driver_id != object.mount.driver_id {
                 return Err(Errno::EXDEV.into());
             }
-            new.may_be_made(&task).await?;
+            new.may_be_made_a_file(&task).await?;
             if !object.is_linked() {
                 return task.name_nameless(&object, &new).await;
             }
@@ -384,10 +412,7 @@ fn add_link(call: Call<'_>, new: PathArg) -> Outcome {
         if text.is_empty() {
             return Err(Errno::ENOENT.into());
         }
-        let newborn = spot.may_be_made(&task).await?;
-        if spot.must_be_dir {
-            return Err(Errno::ENOENT.into());
-        }
+        let newborn = spot.may_be_made_a_file(&task).await?;
         task.agent.ask(&spot.mount, spot.mount.driver.symlink(&text, &spot.path)).await?;
         task.give(&spot, &newborn, FileKind::Symlink, 0o777).await?;
         task.name_made(&spot, FileKind::Symlink);
@@ -414,6 +439,9 @@ fn fill_text(mut text: Vec<u8>, to: UserPtr, room: i32) -> Result<Outcome, Error
 }
 
 fn read_link(call: Call<'_>, arg: PathArg, to: UserPtr, room: i32) -> Outcome {
+    if room <= 0 {
+        return Outcome::Errno(Errno::EINVAL);
+    }
     let Some(path) = call.path(arg.path) else { return Outcome::Resume };
     if let Some(outcome) = magic_link(&call.task(), &path, to, room) {
         return outcome;

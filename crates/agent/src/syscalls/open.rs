@@ -4,7 +4,7 @@ use super::{fifo, nameless};
 use crate::magic;
 use crate::object::{Object, Objects};
 use crate::outcome::{Call, Outcome};
-use crate::resolve::{Begin, Last, Reached, Spot};
+use crate::resolve::{Begin, Ending, Last, Reached, Spot};
 use crate::tasks::Task;
 use mynah_cache::Fit;
 use mynah_vfs::{Errno, Error, File, FileKind, OpenHow, Opened, Stat};
@@ -23,14 +23,19 @@ pub(super) struct Wanted {
 }
 
 /// Flags that the placeholder is opened with as the program gave them. The rest was settled with the server (O_CREAT,
-/// O_EXCL, O_TRUNC), on the way (O_NOFOLLOW, O_DIRECTORY), or belongs to the descriptor (O_CLOEXEC).
+/// O_EXCL, O_TRUNC), or belongs to the descriptor (O_CLOEXEC).
 pub(super) const DESCRIPTION_FLAGS: OFlags = OFlags::RWMODE
     .union(OFlags::APPEND)
     .union(OFlags::NONBLOCK)
     .union(OFlags::DSYNC)
     .union(OFlags::SYNC)
     .union(OFlags::NOATIME)
-    .union(OFlags::NOCTTY);
+    .union(OFlags::NOCTTY)
+    .union(OFlags::DIRECT)
+    .union(OFlags::from_bits_retain(libc::O_ASYNC as u32))
+    // Settled on the way, too; F_GETFL shows them.
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW);
 
 /// What counts beside O_PATH (open(2)).
 pub(super) const PATH_FLAGS: OFlags =
@@ -59,9 +64,27 @@ impl Wanted {
         self.flags.contains(flag)
     }
 
-    fn last(self) -> Last {
+    fn last(self, path: &[u8]) -> Last {
         let exclusive = self.has(OFlags::CREATE | OFlags::EXCL);
-        if self.has(OFlags::NOFOLLOW) || exclusive { Last::Keep } else { Last::FollowByOpening }
+        if self.has(OFlags::CREATE) && path.ends_with(b"/") {
+            // EISDIR, whatever there is.
+            Last::Entry
+        } else if self.has(OFlags::NOFOLLOW) || exclusive {
+            Last::Keep
+        } else {
+            Last::FollowByOpening
+        }
+    }
+
+    /// EINVAL for flags that contradict each other, which the kernel says before it looks at the path.
+    fn check(self) -> Result<(), Errno> {
+        let nameless = self.has(OFlags::TMPFILE);
+        let contradict = match self.has(OFlags::CREATE) {
+            _ if self.has(OFlags::PATH) => false,
+            true => self.has(OFlags::DIRECTORY) || nameless,
+            false => nameless && !self.writes(),
+        };
+        if contradict { Err(Errno::EINVAL) } else { Ok(()) }
     }
 
     fn how(self, create: bool, mode: u32) -> OpenHow {
@@ -116,7 +139,7 @@ pub(super) struct Way {
 
 pub(super) fn start_with(call: Call<'_>, way: Way, wanted: Wanted) -> Outcome {
     let task = call.task();
-    let last = wanted.last();
+    let last = wanted.last(&way.path);
     let start = match task.begin(way.dirfd, &way.path, last) {
         Begin::Native => return Outcome::Resume,
         Begin::Fail(errno) => return Outcome::Errno(errno),
@@ -124,6 +147,7 @@ pub(super) fn start_with(call: Call<'_>, way: Way, wanted: Wanted) -> Outcome {
     };
     Outcome::wait(async move {
         let opened = async {
+            wanted.check()?;
             let reached = task.walk_with(start, &way.path, last, way.limits).await?;
             // Whether limits of openat2 let a program get to a file of the machine's own, only the kernel can tell.
             if way.limits.is_empty()
@@ -158,7 +182,7 @@ fn proc_text(task: &Task, reached: &Reached, wanted: Wanted) -> Option<Outcome> 
 /// Opens, and follows the last name if the server says that it is a link.
 async fn open_or_follow(task: &Task, way: &Way, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
     match open_at(task, spot, wanted).await {
-        Err(error) if error.errno() == Errno::ELOOP && wanted.last() == Last::FollowByOpening => {}
+        Err(error) if error.errno() == Errno::ELOOP && wanted.last(&way.path) == Last::FollowByOpening => {}
         done => return done,
     }
     let start = task.native_start(way.dirfd, &way.path)?;
@@ -179,8 +203,8 @@ async fn open_at(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Er
     if wanted.has(OFlags::TMPFILE) {
         return nameless::open(task, spot, wanted).await;
     }
-    if wanted.has(OFlags::CREATE | OFlags::DIRECTORY) {
-        return Err(Errno::EINVAL.into());
+    if spot.ending != Ending::Name && wanted.has(OFlags::CREATE | OFlags::EXCL) {
+        return Err(Errno::EEXIST.into());
     }
     if spot.must_be_dir && wanted.has(OFlags::CREATE) {
         return Err(Errno::EISDIR.into());
@@ -363,12 +387,7 @@ fn describe(objects: &Objects, object: &Object, wanted: Wanted) -> Result<Outcom
 
 async fn open_named_directory(task: &Task, spot: &Spot, wanted: Wanted) -> Result<Outcome, Error> {
     let stat = task.stat_at(spot).await?;
-    if stat.kind == FileKind::Symlink && wanted.last() == Last::FollowByOpening {
-        return Err(Errno::ELOOP.into());
-    }
-    if stat.kind != FileKind::Directory {
-        return Err(Errno::ENOTDIR.into());
-    }
+    check_directory(&stat, wanted)?;
     if wanted.writes() || wanted.has(OFlags::CREATE) || wanted.has(OFlags::TRUNC) {
         return Err(Errno::EISDIR.into());
     }
@@ -381,12 +400,21 @@ async fn open_named_directory(task: &Task, spot: &Spot, wanted: Wanted) -> Resul
     task.open_directory(spot, &stat, wanted.flags & DESCRIPTION_FLAGS).map(|fd| wanted.install(fd))
 }
 
+/// ENOTDIR for what is none; ELOOP where it is a link that is to be followed.
+pub(super) fn check_directory(stat: &Stat, wanted: Wanted) -> Result<(), Errno> {
+    match stat.kind {
+        FileKind::Directory => Ok(()),
+        FileKind::Symlink if !wanted.has(OFlags::NOFOLLOW) => Err(Errno::ELOOP),
+        _ => Err(Errno::ENOTDIR),
+    }
+}
+
 impl Task {
     /// A descriptor of a directory: the placeholder's, or the machine's own.
     pub(super) fn open_directory(&self, spot: &Spot, stat: &Stat, flags: OFlags) -> Result<OwnedFd, Error> {
-        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY;
         if let Some(path) = spot.mount.driver.local_path(&spot.path) {
-            let opened = fs::open(&path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
+            let only = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+            let opened = fs::open(&path, flags | only, Mode::empty());
             return opened.map_err(|errno| Error::io("a local directory", errno.into()));
         }
         let object = self.agent.objects.get(&spot.mount, &spot.path, stat)?;

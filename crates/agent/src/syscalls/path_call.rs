@@ -109,21 +109,27 @@ where
             (Ok(a), Ok(b)) => {
                 let (a, b) = (task.whole_spot(a), task.whole_spot(b));
                 if !Arc::ptr_eq(&a.mount, &b.mount) {
-                    return cross_mount(&task, &a).await;
+                    return cross_mount(&task, &a, &b, old.last).await;
                 }
                 then(task, a, b).await.into()
             }
+            // The kernel says what is wrong with the old name, before it says that the new one is empty.
+            (Ok(Reached::Native(one)), Err(_)) if one.resumable && new_path.is_empty() => Outcome::Resume,
             (Err(error), _) | (_, Err(error)) => Outcome::Fail(error),
         }
     })
 }
 
-/// Across mounts: ENOENT if there is nothing to be named, else EXDEV.
-async fn cross_mount(task: &Task, old: &Spot) -> Outcome {
-    match task.agent.ask(&old.mount, old.mount.driver.lstat(&old.path)).await {
-        Ok(_) => Outcome::Errno(Errno::EXDEV),
-        Err(error) => Outcome::Fail(error),
+/// Across mounts: ENOENT if there is nothing to be named, EEXIST where link(2) would find its new name taken, else EXDEV.
+async fn cross_mount(task: &Task, old: &Spot, new: &Spot, last: Last) -> Outcome {
+    if let Err(error) = task.agent.ask(&old.mount, old.mount.driver.lstat(&old.path)).await {
+        return Outcome::Fail(error);
     }
+    let is_link = last != Last::Entry;
+    if is_link && task.agent.ask(&new.mount, new.mount.driver.lstat(&new.path)).await.is_ok() {
+        return Outcome::Errno(Errno::EEXIST);
+    }
+    Outcome::Errno(Errno::EXDEV)
 }
 
 /// Walks a path even if the kernel could resolve it, because its partner lies in a mount.

@@ -341,7 +341,9 @@ pub(super) fn fstatfs(call: Call<'_>) -> Outcome {
     let to = call.pointer(1);
     let Some((object, _)) = task.hosted(call.int(0)) else { return Outcome::Resume };
     Outcome::wait(async move {
-        let (mount, path) = (task.mount_of(&object), object.driver_path());
+        let mount = task.mount_of(&object);
+        // Without a name left, there is still the storage that it is on.
+        let path = if object.is_linked() { object.driver_path() } else { mount.base.clone() };
         let figures = task.agent.ask(&mount, mount.driver.statfs(&path)).await;
         figures.map(|figures| fill_statfs(&mount, &figures, to)).into()
     })

@@ -6,7 +6,10 @@ use crate::outcome::{Call, Outcome};
 use crate::resolve::Spot;
 use crate::tasks::Task;
 use mynah_vfs::{Errno, Error, FileKind, OpenHow, Stat};
-use rustix::fs::inotify::{self, WatchFlags};
+use rustix::fs::{
+    self,
+    inotify::{self, WatchFlags},
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::MutexGuard;
@@ -15,6 +18,9 @@ pub(super) fn inotify_add_watch(call: Call<'_>) -> Outcome {
     let number = call.int(0);
     let mask = call.bits(2);
     let last = follow_unless(mask, libc::IN_DONT_FOLLOW as i32);
+    if !may_watch(call, number, mask) {
+        return Outcome::Resume;
+    }
     on_path(call, PathArg::cwd(1, last), move |task, spot| async move {
         // The kernel has the errno for a bad descriptor.
         let Ok(instance) = task.descriptor(number) else { return Ok(Outcome::Resume) };
@@ -29,6 +35,19 @@ pub(super) fn inotify_add_watch(call: Call<'_>) -> Outcome {
             Err(errno) => Ok(Outcome::Errno(Errno::new(errno.raw_os_error()).unwrap_or(Errno::EIO))),
         }
     })
+}
+
+/// Whether anything can come of the call, before its path is looked at: if not, the kernel has the errno.
+fn may_watch(call: Call<'_>, number: i32, mask: u32) -> bool {
+    let how = libc::IN_ONLYDIR | libc::IN_DONT_FOLLOW | libc::IN_EXCL_UNLINK | libc::IN_MASK_CREATE;
+    let how = how | libc::IN_MASK_ADD | libc::IN_ISDIR | libc::IN_ONESHOT;
+    let events = libc::IN_ALL_EVENTS | libc::IN_UNMOUNT | libc::IN_Q_OVERFLOW | libc::IN_IGNORED;
+    let both = libc::IN_MASK_CREATE | libc::IN_MASK_ADD;
+    let is_instance = || {
+        let link = fs::readlink(call.task().proc(&format!("fd/{number}")), Vec::new());
+        link.is_ok_and(|link| link.as_bytes() == b"anon_inode:inotify")
+    };
+    mask & !(how | events) == 0 && mask != 0 && mask & both != both && is_instance()
 }
 
 impl Task {
