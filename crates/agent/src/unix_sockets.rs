@@ -10,10 +10,14 @@ use crate::lock;
 use mynah_cache::Store;
 use mynah_intercept::elsewhere::{self, From};
 use mynah_vfs::{DriverId, Errno, FileId};
-use rustix::net::{SendFlags, SocketAddrUnix, bind, connect, sendto};
+use rustix::net::{
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, bind, connect, sendmsg_addr,
+};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Mutex;
 
@@ -48,7 +52,7 @@ fn bind_by(store: &Store, socket: &OwnedFd, number: u64, given: &[u8]) -> Result
     match bind_as_given(store, socket, number, given) {
         Ok(()) => Ok(()),
         Err(NotBound::Refused(errno)) => Err(errno),
-        // An absolute name takes the right to chroot.
+        // An absolute name takes the right to chroot, if only in a user namespace.
         Err(NotBound::NotThere) => bind(socket, &address(store, number)?).map_err(os),
     }
 }
@@ -90,7 +94,12 @@ fn bind_as_given(store: &Store, socket: &OwnedFd, number: u64, given: &[u8]) -> 
     }
     let from = if absolute { From::Root(&top) } else { From::Directory(&start) };
     let address = SocketAddrUnix::new(given).map_err(|_| NotBound::NotThere)?;
-    let bound = elsewhere::from(from, || bind(socket, &address)).map_err(not_there)?;
+    let bound = elsewhere::from(from, || bind(socket, &address))
+        // Who may not chroot may have a user namespace in which he may.
+        .or_else(
+            |refused| if absolute { elsewhere::bind_below(&top, socket, &address) } else { Err(refused) },
+        )
+        .map_err(not_there)?;
     bound.map_err(|errno| NotBound::Refused(os(errno)))?;
     // Short enough for an address, wherever the name itself lies.
     std::fs::hard_link(at.join(OsStr::from_bytes(name)), store.socket_names().join(number.to_string()))
@@ -137,20 +146,28 @@ impl UnixSockets {
         connect(socket, &address(store, number)?).map_err(os)
     }
 
-    /// Sends a datagram from a program's socket to the one bound for a node. May wait as sendto(2) waits.
+    /// Sends a datagram, and open files with it, from a program's socket to the one bound for a node. May wait as sendmsg(2) waits.
     ///
     /// # Errors
-    /// As sendto(2): ECONNREFUSED if nobody of this Mynah bound it.
+    /// As sendmsg(2): ECONNREFUSED if nobody of this Mynah bound it.
     pub(crate) fn send_to(
         &self,
         store: &Store,
         socket: &OwnedFd,
         node: (DriverId, FileId),
-        data: &[u8],
+        (data, files): (&[u8], &[OwnedFd]),
         flags: SendFlags,
     ) -> Result<usize, Errno> {
         let number = lock(&self.bound).by_node.get(&node).copied().ok_or(Errno::ECONNREFUSED)?;
-        sendto(socket, data, flags | SendFlags::NOSIGNAL, &address(store, number)?).map_err(os)
+        let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        let rights = SendAncillaryMessage::ScmRights(&files);
+        let mut space = vec![MaybeUninit::uninit(); if files.is_empty() { 0 } else { rights.size() }];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !files.is_empty() && !control.push(rights) {
+            return Err(Errno::EINVAL);
+        }
+        let (to, flags) = (address(store, number)?, flags | SendFlags::NOSIGNAL);
+        sendmsg_addr(socket, &to, &[IoSlice::new(data)], &mut control, flags).map_err(os)
     }
 
     /// The name that a program gave to the socket that has `path` for its name in the store.

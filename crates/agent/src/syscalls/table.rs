@@ -316,8 +316,8 @@ rows! {
     bind: path sockets::bind [Fd, Pointer, Size], "a Unix socket in a remote directory joins the programs of this Mynah";
     connect: path sockets::connect [Fd, Pointer, Size], "through a remote name the peer's credentials are those of the agent";
     sendto: path sockets::sendto [Fd, Pointer, Size, Bits, Pointer, Size], if HAS_ADDRESS, "through a remote name the peer's credentials are those of the agent";
-    sendmsg: native, "a Unix socket's name in the message is the machine's own";
-    sendmmsg: native, "a Unix socket's name in the message is the machine's own";
+    sendmsg: path sockets::sendmsg [Fd, Pointer, Bits], "through a remote name the peer's credentials are those of the agent";
+    sendmmsg: path sockets::sendmmsg [Fd, Pointer, Int, Bits], "through a remote name the peer's credentials are those of the agent";
     socket: native;
     socketpair: native;
     listen: native;
@@ -667,7 +667,8 @@ pub(crate) fn changes_names(number: u32) -> bool {
 }
 
 /// The calls that may wait natively for as long as somebody else likes, and end with EINTR then (signal(7)).
-const INTERRUPTED: &[&str] = &["open", "creat", "openat", "openat2", "connect", "sendto"];
+const INTERRUPTED: &[&str] =
+    &["open", "creat", "openat", "openat2", "connect", "sendto", "sendmsg", "sendmmsg"];
 
 /// Whether a program has to expect EINTR of a call.
 pub(crate) fn may_be_interrupted(number: u32) -> bool {
@@ -684,6 +685,8 @@ pub(crate) fn may_wait_natively(number: u32) -> bool {
         Sysno::openat as u32,
         Sysno::openat2 as u32,
         Sysno::connect as u32,
+        Sysno::sendmsg as u32,
+        Sysno::sendmmsg as u32,
         Sysno::flock as u32,
     ];
     WAITING.contains(&number)
@@ -742,7 +745,7 @@ mod tests {
     #[test]
     fn rows_say_where_paths_are() {
         // Their paths are in the structure of an address.
-        let in_address = ["bind", "connect", "sendto"];
+        let in_address = ["bind", "connect", "sendto", "sendmsg", "sendmmsg"];
         for row in TABLE {
             let paths = row.args.iter().filter(|arg| **arg == Path).count();
             if row.class == Class::Path {
