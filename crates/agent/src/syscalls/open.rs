@@ -47,7 +47,9 @@ const NO_ACCESS: OFlags = OFlags::WRONLY.union(OFlags::RDWR);
 
 impl Wanted {
     pub(super) fn new(flags: u32, mode: u32) -> Wanted {
-        Wanted { flags: OFlags::from_bits_retain(flags), mode: mode & 0o7777, local_only: false }
+        let flags = OFlags::from_bits_retain(flags);
+        let flags = if flags.contains(OFlags::PATH) { flags & PATH_FLAGS } else { flags };
+        Wanted { flags, mode: mode & 0o7777, local_only: false }
     }
 
     /// Whether it needs the right to read. (The fourth access mode needs both rights and gives neither: open(2).)
@@ -80,7 +82,6 @@ impl Wanted {
     fn check(self) -> Result<(), Errno> {
         let nameless = self.has(OFlags::TMPFILE);
         let contradict = match self.has(OFlags::CREATE) {
-            _ if self.has(OFlags::PATH) => false,
             true => self.has(OFlags::DIRECTORY) || nameless,
             false => nameless && !self.writes(),
         };

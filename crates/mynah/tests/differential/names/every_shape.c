@@ -86,6 +86,7 @@ int main(int argc, char **argv) {
     EACH(opened(open(path, O_RDONLY | O_DIRECTORY)));
     EACH(opened(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
     EACH(opened(open(path, O_PATH)));
+    EACH(opened(open(path, O_PATH | O_CREAT | O_EXCL, 0644)));
     EACH(opened(open(path, O_PATH | O_NOFOLLOW)));
     EACH(opened(open(path, O_PATH | O_NOFOLLOW | O_DIRECTORY)));
     EACH(opened(open(path, O_RDWR | O_TMPFILE, 0600)));
