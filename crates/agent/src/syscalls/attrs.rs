@@ -326,7 +326,8 @@ fn date(call: Call<'_>, arg: PathArg, times_at: UserPtr, form: TimeForm) -> Outc
         // With nothing to change the kernel does not even look at the path (utimensat(2)).
         Some(Ok(attrs)) if attrs.is_empty() => Outcome::DONE,
         Some(Ok(attrs)) => set(call, arg, attrs),
-        // The kernel looks at the path first.
+        // The kernel looks at the path first, but for a timeval.
+        Some(Err(errno)) if !matches!(form, TimeForm::Timespec) => Outcome::Errno(errno),
         Some(Err(errno)) => on_path(call, arg, move |task, spot| async move {
             task.stat_at(&spot).await?;
             Err(errno.into())

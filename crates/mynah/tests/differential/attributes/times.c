@@ -39,6 +39,9 @@ int main(int argc, char **argv) {
     T(utimensat(AT_FDCWD, "a", wrong, 0));
     T(utimensat(AT_FDCWD, "none", wrong, 0));
     T(utimensat(AT_FDCWD, "none", wrong, AT_SYMLINK_NOFOLLOW));
+    struct timeval too_many[2] = {{0, 1000000}, {0, 0}};
+    T(utimes("none", too_many));
+    T(utimes("a", too_many));
     T(syscall(SYS_utimensat, AT_FDCWD, NULL, NULL, 0));
 #ifdef SYS_futimesat
     T(syscall(SYS_futimesat, AT_FDCWD, NULL, NULL));

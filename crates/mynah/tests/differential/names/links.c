@@ -18,6 +18,17 @@ int main(int argc, char **argv) {
     T(link("", "c"));
     T(link("a", ""));
     T(link("a", "c/"));
+    T(link("a", "d/"));
+    T(link("a", "b/"));
+    T(link("a", "/"));
+    T(link("a", "/tmp"));
+    T(link("a", "/tmp/"));
+    T(symlink("a", "d/"));
+    T(symlink("a", "b/"));
+    T(symlink("a", "c/"));
+    T(mknod("d/", S_IFREG | 0644, 0));
+    T(mknod("b/", S_IFREG | 0644, 0));
+    T(mknod("c/", S_IFREG | 0644, 0));
     put("b", "changed through b");
     show_file("a");
     T(chmod("a", 0600));
