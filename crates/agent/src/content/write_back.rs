@@ -219,11 +219,15 @@ impl Object {
     async fn carry_blocks(&self, file: &Arc<dyn File>, from: &OwnedFd) -> Result<Option<bool>, Error> {
         let home = match std::mem::replace(&mut lock(&self.content).home, Home::Unknown) {
             Home::Known(home) => Some(home),
-            // Every block is sent and the size set.
+            // Every block is sent.
             Home::AsPlaced | Home::Unknown => None,
         };
-        let home_size = home.as_ref().map_or(u64::MAX, |home| home.size);
-        let mut server_size = home.as_ref().map(|home| home.size);
+        let home_size = match &home {
+            Some(home) => home.size,
+            // Not for the holes, of which there may be a tebibyte: a write-back that broke off is begun again here.
+            None => file.stat().await?.size,
+        };
+        let mut server_size = home_size;
         let known = home.map_or_else(Vec::new, |home| home.blocks);
         let mut blocks = Vec::new();
         let mut size = 0u64;
@@ -250,7 +254,7 @@ impl Object {
         if let Some(done) = run.take() {
             send(file, done, &mut server_size).await?;
         }
-        if server_size != Some(size) {
+        if server_size != size {
             changed = true;
             file.truncate(size).await?;
         }
@@ -348,10 +352,10 @@ async fn recut(file: &Arc<dyn File>) -> Result<Stat, Error> {
 async fn send(
     file: &Arc<dyn File>,
     (offset, data): (u64, Bytes),
-    server_size: &mut Option<u64>,
+    server_size: &mut u64,
 ) -> Result<(), Error> {
     let end = offset + data.len() as u64;
     file.write_at(offset, data).await?;
-    *server_size = server_size.map(|size| size.max(end));
+    *server_size = end.max(*server_size);
     Ok(())
 }
