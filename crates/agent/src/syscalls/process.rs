@@ -7,6 +7,7 @@ use crate::object::Object;
 use crate::outcome::{Call, Outcome};
 use crate::tasks::{Task, is_writable};
 use mynah_intercept::handover::OPTION;
+use mynah_intercept::memory;
 use mynah_vfs::Errno;
 use std::sync::Arc;
 
@@ -54,6 +55,32 @@ fn changed_and_open(task: &Task) -> Vec<Arc<Object>> {
         open.iter().any(|one| Arc::ptr_eq(one, object)) || mapped.contains(&object.placeholder.ident.ino)
     };
     changed.into_iter().filter(holds).collect()
+}
+
+/// The flags of seccomp(2) with a filter, all of them.
+const SECCOMP_FLAGS: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC
+    | libc::SECCOMP_FILTER_FLAG_LOG
+    | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW
+    | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
+    | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+    | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
+/// `sizeof(struct sock_fprog)`.
+const FILTER_BYTES: usize = 16;
+
+/// seccomp(2) with a listener: there is one. What is wrong with the call otherwise, the kernel tells first.
+pub(super) fn seccomp(call: Call<'_>) -> Outcome {
+    let flags = u64::from(call.bits(1));
+    let has = |flag| flags & flag != 0;
+    // Both results would be the return value.
+    let ambiguous = has(libc::SECCOMP_FILTER_FLAG_TSYNC) && !has(libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH);
+    if has(!SECCOMP_FLAGS) || ambiguous {
+        return Outcome::Errno(Errno::EINVAL);
+    }
+    match memory::read(call.tid(), call.pointer(2), &mut [0; FILTER_BYTES]) {
+        Ok(()) => Outcome::Errno(Errno::EBUSY),
+        Err(_) => Outcome::Errno(Errno::EFAULT),
+    }
 }
 
 /// clone(2) with a new mount or user namespace.

@@ -114,7 +114,7 @@ const ASKS_FOR_LISTENER: Rule = Rule::When {
         Test::OneOf { arg: 0, values: &[libc::SECCOMP_SET_MODE_FILTER] },
         Test::AnyBits { arg: 1, bits: libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32 },
     ],
-    then: Verdict::Errno(libc::EBUSY as u16),
+    then: Verdict::Notify,
     otherwise: Verdict::Allow,
 };
 
@@ -514,7 +514,7 @@ rows! {
     getcpu: native;
     kcmp: native;
     ptrace: native;
-    seccomp: native, if ASKS_FOR_LISTENER, "a program that asks for a listener of its own gets EBUSY";
+    seccomp: process process::seccomp [Int, Bits, Pointer], if ASKS_FOR_LISTENER, "a program that asks for a listener of its own gets EBUSY";
     perf_event_open: native;
 
     // System V and POSIX message objects: they have names of their own, not paths.

@@ -88,11 +88,6 @@ impl Assembler {
         self.push((libc::BPF_JMP | test | libc::BPF_K) as u16, jt, jf, k)
     }
 
-    /// Makes the next instruction written fall through to `target`.
-    pub(super) fn jump_if_far(&mut self, target: Label) {
-        self.reachable(target, 0);
-    }
-
     /// The program, first instruction first.
     pub(super) fn finish(mut self) -> Vec<Instruction> {
         self.reversed.reverse();

@@ -29,6 +29,9 @@ pub const INSTRUCTIONS_MAX: usize = 4096;
 /// The bit in a call's number that says x32.
 pub const X32_BIT: u32 = 1 << 30;
 
+/// The number of no call: a tracer puts it in the place of one that is not to be performed, and the result beside it.
+pub const NO_CALL: u32 = u32::MAX;
+
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -259,17 +262,24 @@ fn native_section(asm: &mut Assembler, policy: &Policy<'_>) -> Result<Label, Fil
     if arch::HAS_X32 {
         check_verdict(policy.x32)?;
         let x32 = asm.ret(policy.x32);
+        let x32 = unless_no_call(asm, x32);
         asm.branch(Condition::AtLeast(X32_BIT), x32, search);
     } else {
-        asm.jump_if_far(search);
+        unless_no_call(asm, search);
     }
     Ok(asm.load(Word::Number))
+}
+
+/// Leaves what is no call to the kernel, which performs nothing and touches no result.
+fn unless_no_call(asm: &mut Assembler, rest: Label) -> Label {
+    let allow = asm.ret(Verdict::Allow);
+    asm.branch(Condition::Equal(NO_CALL), allow, rest)
 }
 
 fn i386_section(asm: &mut Assembler, policy: &Policy<'_>) -> Result<Label, FilterError> {
     let rows = policy.i386.iter().map(|&(number, verdict)| (number, Rule::Always(verdict))).collect();
     let search = search(asm, &ranges(rows, policy.i386_unknown)?);
-    asm.jump_if_far(search);
+    unless_no_call(asm, search);
     Ok(asm.load(Word::Number))
 }
 
