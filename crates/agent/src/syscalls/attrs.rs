@@ -23,18 +23,28 @@ impl Task {
         let object = agent.objects.by_file(spot.mount.driver_id, &stat);
         let Some(object) = object else {
             agent.ask(&spot.mount, spot.mount.driver.set_attrs(&spot.path, attrs)).await?;
-            self.name_changed(spot);
+            self.forget_attrs(spot.mount.driver_id, &spot.path, stat.kind);
             self.tell_attrs(spot.mount.driver_id, &spot.path, attrs);
             return Ok(());
         };
         object.carry_home(&agent.objects).await?;
         let _moving = object.moving.lock().await;
         agent.ask(&spot.mount, spot.mount.driver.set_attrs(&spot.path, attrs)).await?;
-        self.name_changed(spot);
+        self.forget_attrs(spot.mount.driver_id, &spot.path, stat.kind);
         let stat = agent.ask(&spot.mount, spot.mount.driver.lstat(&spot.path)).await?;
         object.follow(&agent.objects, &stat, attrs)?;
         self.tell_attrs(spot.mount.driver_id, &spot.path, attrs);
         Ok(())
+    }
+
+    /// A directory's attributes say who may learn anything of what lies below.
+    fn forget_attrs(&self, driver: DriverId, path: &VPath, kind: FileKind) {
+        let dentries = &self.agent.dentries;
+        if kind == FileKind::Directory {
+            dentries.forget_tree(driver, path);
+        } else {
+            dentries.forget(driver, path);
+        }
     }
 
     /// Tells those who watch.
@@ -69,7 +79,7 @@ impl Task {
             agent.ask(&mount, mount.driver.set_attrs(&path, attrs)).await?;
             agent.ask(&mount, mount.driver.lstat(&path)).await?
         };
-        agent.dentries.forget(mount.driver_id, &path);
+        self.forget_attrs(mount.driver_id, &path, object.kind);
         object.follow(&agent.objects, &stat, attrs)?;
         if object.is_linked() {
             self.tell_attrs(mount.driver_id, &path, attrs);

@@ -122,6 +122,10 @@ pub(super) fn close_range(call: Call<'_>) -> Outcome {
 pub(super) fn fsync(call: Call<'_>) -> Outcome {
     let task = call.task();
     let Some((object, _)) = task.opened(call.int(0)) else { return Outcome::Resume };
+    // Of pipes and the like the kernel says that they cannot be synced.
+    if !matches!(object.kind, FileKind::Regular | FileKind::Directory) {
+        return Outcome::Resume;
+    }
     Outcome::wait(async move { task.bring_home_for_good(&object).await.map(|()| Outcome::DONE).into() })
 }
 

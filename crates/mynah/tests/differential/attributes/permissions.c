@@ -46,6 +46,25 @@ int main(int argc, char **argv) {
     chmod("search", 0755);
     chmod("list", 0755);
     chmod("fixed", 0755);
+    // What was seen before in a directory is not seen when it is closed.
+    mkdir("closed", 0755);
+    mkdir("closed/below", 0755);
+    put("closed/below/a", "text");
+    STAT("closed/below/a");
+    STAT("closed/below");
+    T(chmod("closed", 0));
+    STAT("closed/below");
+    STAT("closed/below/a");
+    T(open("closed/below/a", O_RDONLY));
+    T(chdir("closed/below"));
+    if (geteuid() == 0)
+        chdir(W);
+    T(chmod("closed", 0755));
+    STAT("closed/below");
+    int closed = open("closed", O_RDONLY);
+    T(fchmod(closed, 0));
+    STAT("closed/below");
+    T(fchmod(closed, 0755));
     if (geteuid() != 0) {
         // What belongs to root stays root's.
         T(open("/etc/shadow", O_RDONLY));

@@ -4,6 +4,10 @@
 int main(int argc, char **argv) {
     begin(argc, argv);
     T(mkfifo("p", 0600));
+    int both = open("p", O_RDWR);
+    T(fsync(both));
+    T(fdatasync(both));
+    close(both);
     int bad = 0;
     for (int i = 0; i < 30; i++) {
         pid_t pid = fork();

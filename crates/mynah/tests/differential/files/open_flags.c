@@ -56,6 +56,16 @@ int main(int argc, char **argv) {
     T(open("none", O_RDONLY | O_DIRECTORY));
     T(open("a/", O_RDONLY));
     T(open("new/", O_WRONLY | O_CREAT, 0644));
+    T(open("a/", O_WRONLY | O_CREAT, 0644));
+    T(open("a/", O_RDONLY));
+    T(open("a//", O_CREAT | O_EXCL, 0644));
+    T(open("d/", O_CREAT, 0644));
+    T(open("d/none/", O_CREAT, 0644));
+    T(open("none/none/", O_CREAT, 0644));
+    T(symlink("loop", "loop"));
+    T(open("loop/", O_WRONLY | O_CREAT, 0644));
+    T(open("loop/", O_WRONLY));
+    T(open("a/", O_PATH | O_CREAT));
     T(open("a/x", O_RDONLY));
     T(open("a/x", O_WRONLY | O_CREAT, 0644));
     T(open("d/.", O_WRONLY | O_CREAT, 0644));
