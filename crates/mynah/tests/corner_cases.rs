@@ -226,10 +226,13 @@ const SECTIONS: &[Section] = &[
         cases: &[
             (
                 "debuggers",
-                &[Test(
-                    "intercept/tests/transient.rs",
-                    "a_program_in_a_debugger_is_reported_and_its_call_stays_pending",
-                )],
+                &[
+                    Test("intercept/tests/transient.rs", "all_this_holds_in_a_debugger"),
+                    Test(
+                        "intercept/tests/transient.rs",
+                        "threads_in_a_debugger_are_reported_and_their_call_stays_pending",
+                    ),
+                ],
             ),
             ("a listener of the program's own", &[Program("odd/own_listener")]),
             ("a filter of the program's own", &[Program("odd/privileges")]),

@@ -391,6 +391,20 @@ fn a_signal_is_passed_on_where_the_sessions_leader_is_outside_the_pid_namespace(
     assert_eq!(outcome.out(), "hung up\n");
 }
 
+/// Who takes in orphans is no member of the session that Mynah was started in, so that they are as orphaned as natively.
+#[test]
+fn stopped_orphans_are_hung_up() {
+    let site = Site::new("orphans");
+    let program = site.compile("orphaned_groups");
+    let mynah = site.mynah(&[], &[program.as_path(), Path::new(".")]);
+    let mut command = site.command("setsid");
+    command.arg("--wait").arg(mynah.get_program()).args(mynah.get_args());
+    let outcome = run(&mut command, SOON).unwrap();
+    assert_ended(&outcome, Ended::Exit(0));
+    let expected = "WIFSTOPPED(status): yes\nhung_up && continued: yes\nnot stopped\nended == leader: yes\n";
+    assert_eq!(outcome.out(), expected);
+}
+
 #[test]
 fn a_fork_storm_ends_with_mynah() {
     let site = Site::new("storm");
