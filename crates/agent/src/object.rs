@@ -176,6 +176,8 @@ pub(crate) struct Objects {
     count: AtomicUsize,
     /// Whether any object was ever opened for writing: until then no descriptor needs to be looked at when it closes.
     written_to: AtomicBool,
+    /// Whether programs use asynchronous I/O.
+    untold_writers: AtomicBool,
     draining: Mutex<()>,
     /// Bytes of content that are placed, and counts the opens.
     placed: AtomicU64,
@@ -224,6 +226,7 @@ impl Objects {
             tables: Mutex::default(),
             count: AtomicUsize::new(0),
             written_to: AtomicBool::new(false),
+            untold_writers: AtomicBool::new(false),
             draining: Mutex::default(),
             placed: AtomicU64::new(0),
             opens: AtomicU64::new(0),
@@ -255,6 +258,19 @@ impl Objects {
 
     pub(crate) fn note_writing(&self) {
         self.written_to.store(true, Ordering::Release);
+    }
+
+    /// From now on programs may write without our being told: what is open for writing counts as changed, now and later.
+    pub(crate) fn note_untold_writers(&self) {
+        self.untold_writers.store(true, Ordering::Release);
+        for object in self.all() {
+            let mut content = lock(&object.content);
+            content.untold |= content.writer.is_some();
+        }
+    }
+
+    pub(crate) fn has_untold_writers(&self) -> bool {
+        self.untold_writers.load(Ordering::Acquire)
     }
 
     /// The object that an open file stands for.

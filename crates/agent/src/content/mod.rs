@@ -29,8 +29,9 @@ pub(crate) struct Content {
     have: Option<Vec<bool>>,
     /// Written since it was last carried home, as far as the kernel has told.
     pub(crate) written: bool,
-    /// A shared mapping that can write exists or existed: its stores are told by nobody, so the content is compared.
-    pub(crate) mapped: bool,
+    /// What its writers do is told by nobody, so the content is compared: a shared mapping that can write exists or existed, or
+    /// they use asynchronous I/O (io_submit(2)), of which the kernel gives no notice.
+    pub(crate) untold: bool,
     /// On its way home at this moment: the server's answers may tell of either state.
     carrying: bool,
     /// The file at the server through which changes go home, whatever becomes of its name and mode.
@@ -71,7 +72,7 @@ impl Content {
     }
 
     fn may_differ(&self) -> bool {
-        self.written || self.mapped || self.carrying
+        self.written || self.untold || self.carrying
     }
 }
 

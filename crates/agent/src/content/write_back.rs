@@ -70,6 +70,7 @@ impl Object {
             let mut content = lock(&self.content);
             content.sheds_set_id = sheds_set_id || (content.sheds_set_id && content.writer.is_some());
             content.writer.get_or_insert_with(|| Arc::clone(file));
+            content.untold |= objects.has_untold_writers();
         }
         // Still under the lock: whoever looks whether writers are left finds this one.
         self.open_for_program(objects, flags)
@@ -278,7 +279,7 @@ impl Object {
             if !last || (content.written && linked) {
                 return;
             }
-            content.mapped = false;
+            content.untold = false;
             content.writer = None;
         }
         objects.store().changes().forget(self.id);

@@ -1,4 +1,4 @@
-//! Mappings.
+//! What writes files behind the kernel's notices: mappings and asynchronous I/O.
 
 use crate::lock;
 use crate::outcome::{Call, Outcome};
@@ -10,7 +10,13 @@ pub(super) fn mmap(call: Call<'_>) -> Outcome {
         && let Some((object, fd)) = call.task().hosted(call.int(4))
         && is_writable(&fd)
     {
-        lock(&object.content).mapped = true;
+        lock(&object.content).untold = true;
     }
+    Outcome::Resume
+}
+
+/// io_setup(2): who can submit writes that are told by nobody will do so to any file.
+pub(super) fn io_setup(call: Call<'_>) -> Outcome {
+    call.agent.objects.note_untold_writers();
     Outcome::Resume
 }

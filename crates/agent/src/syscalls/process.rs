@@ -50,7 +50,7 @@ fn changed_and_open(task: &Task) -> Vec<Arc<Object>> {
         .collect();
     // A mapping outlives its descriptor.
     let mapped =
-        if changed.iter().any(|object| lock(&object.content).mapped) { task.mappings() } else { Vec::new() };
+        if changed.iter().any(|object| lock(&object.content).untold) { task.mappings() } else { Vec::new() };
     let holds = |object: &Arc<Object>| {
         open.iter().any(|one| Arc::ptr_eq(one, object)) || mapped.contains(&object.placeholder.ident.ino)
     };

@@ -369,7 +369,7 @@ rows! {
     io_uring_setup: denied(ENOSYS), "its opens would be invisible";
     io_uring_enter: native;
     io_uring_register: native;
-    io_setup: native;
+    io_setup: descriptor memory::io_setup [Bits, Pointer], "noted: the kernel gives no notice of what is written by it";
     io_destroy: native;
     io_getevents: native;
     io_pgetevents: native;
