@@ -60,6 +60,10 @@ impl Driver for ChirpDriver {
         Some(&self.server)
     }
 
+    fn clock(&self) -> Option<Duration> {
+        self.session.clock()
+    }
+
     fn lstat<'a>(&'a self, path: &'a VPath) -> Op<'a, Stat> {
         Box::pin(self.session.lstat(path))
     }

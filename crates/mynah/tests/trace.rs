@@ -115,10 +115,11 @@ fn a_shell_at_work_is_told() {
     assert_eq!(row(&summary, "files", &format!("{server}/nothere"))["errors"], 1);
     assert_eq!(row(&summary, "files", &format!("{server}/f"))["sent"], 6);
     let of_server = row(&summary, "servers", &server);
-    assert_eq!((&of_server["fetched"], &of_server["sent"]), (&3_000_000.into(), &6.into()));
-    assert_eq!(row(&summary, "programs", "cat")["fetched"], 3_000_000);
+    // What was just written is compared when it is opened again: another host may have written in the same moment.
+    assert_eq!((&of_server["fetched"], &of_server["sent"]), (&3_000_006.into(), &6.into()));
+    assert_eq!(row(&summary, "programs", "cat")["fetched"], 3_000_006);
     assert_eq!(row(&summary, "programs", "sh")["sent"], 6);
-    assert_eq!(summary["total"]["fetched"], 3_000_000);
+    assert_eq!(summary["total"]["fetched"], 3_000_006);
 
     // What the run itself told at its end is what the trace tells.
     let sums = told(&site, &["summary", name]);

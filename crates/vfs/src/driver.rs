@@ -6,6 +6,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One call under way. Dropping it cancels the call: the driver must then leave nothing locked and no connection
 /// out of step. Whether the server had already acted is not known.
@@ -102,6 +103,11 @@ pub trait Driver: Send + Sync + 'static {
 
     /// The server that it speaks to, as a URL without a path (`chirp://host:9094`); `None` if there is none.
     fn server(&self) -> Option<&str> {
+        None
+    }
+
+    /// What the server's clock shows now, since 1970, or somewhat less; `None` if it has not told.
+    fn clock(&self) -> Option<Duration> {
         None
     }
 

@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// A file that was changed longer ago than this by our clock was so by the server's as well.
+/// A file that was changed longer ago than this by our clock was so by that of a server that does not tell its own.
 const CLOCKS_DIFFER_MOST: Duration = Duration::from_secs(60);
 /// What clocks are read from moves on in steps of its own, whatever the times' resolution (`CONFIG_HZ`).
 const TICK: Duration = Duration::from_millis(20);
@@ -34,10 +34,10 @@ pub(super) struct Stamp {
 
 impl Content {
     /// `stat` was told of what was taken, from `began` on.
-    fn stamped(&mut self, stat: &Stat, began: Instant, step: Duration) {
+    fn stamped(&mut self, stat: &Stat, began: Instant, step: Duration, is_old: bool) {
         let since =
             self.stamp.filter(|old| old.ctime == stat.ctime).map_or_else(Instant::now, |old| old.since);
-        let sure = began >= since + step || is_old(stat.ctime);
+        let sure = began >= since + step || is_old;
         self.stamp = Some(Stamp { ctime: stat.ctime, since, sure });
     }
 }
@@ -46,7 +46,16 @@ impl Object {
     /// The content that was moved from `began` on is what `stat` stands for.
     pub(super) fn stamped(&self, stat: &Stat, began: Instant) {
         let step = Duration::from_nanos(u64::from(self.mount.driver.capabilities().time_step_ns)).max(TICK);
-        lock(&self.content).stamped(stat, began, step);
+        let changed = Duration::from_secs(u64::try_from(stat.ctime.sec).unwrap_or(0))
+            + Duration::from_nanos(u64::from(stat.ctime.nsec));
+        let is_old = match self.mount.driver.clock() {
+            Some(now) => now.saturating_sub(began.elapsed()) > changed + step,
+            None => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                now.saturating_sub(changed) > CLOCKS_DIFFER_MOST
+            }
+        };
+        lock(&self.content).stamped(stat, began, step, is_old);
     }
 
     /// Whether a complete content of the same size and time may all the same be another than the server's.
@@ -105,10 +114,4 @@ async fn md5_of(file: &OwnedFd) -> Result<[u8; 16], Error> {
         give_way(blocks).await;
     }
     Ok(digest.finalize().into())
-}
-
-fn is_old(time: Time) -> bool {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let time = Duration::from_secs(u64::try_from(time.sec).unwrap_or(0));
-    now.saturating_sub(time) > CLOCKS_DIFFER_MOST
 }

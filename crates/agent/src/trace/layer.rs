@@ -11,7 +11,7 @@ use mynah_vfs::{
 };
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Makes drivers with the layer over them.
 pub(super) struct Layered {
@@ -210,6 +210,10 @@ impl Driver for Traced {
 
     fn statfs<'a>(&'a self, path: &'a VPath) -> Op<'a, FsStat> {
         self.ask("statfs", path, self.inner.statfs(path), nothing)
+    }
+
+    fn clock(&self) -> Option<Duration> {
+        self.inner.clock()
     }
 
     fn md5<'a>(&'a self, path: &'a VPath) -> Op<'a, [u8; 16]> {

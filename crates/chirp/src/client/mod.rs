@@ -17,14 +17,14 @@ use crate::proto::reply::{BadReply, Reply};
 use crate::proto::request::AfterLoss;
 use crate::proto::{Dialect, Request, code};
 use bytes::Bytes;
-use connection::{Connection, Descriptor, Failure, Received};
+use connection::{Connection, Descriptor, Failure, Received, ServerClock};
 use mynah_net::{Deadline, Endpoint};
 use mynah_vfs::{Errno, Error, Result, Retry, Stat};
 use pool::Pool;
 use settle::Window;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,6 +50,8 @@ pub struct Session {
     pool: Pool,
     /// The dialect of the connection that was used last: 0 while none has been.
     dialect: AtomicU8,
+    /// What that connection's end told of its clock.
+    clock: Mutex<Option<ServerClock>>,
 }
 
 /// A reply, with what it belongs to.
@@ -85,7 +87,7 @@ impl Session {
     pub fn new(endpoint: Endpoint, options: Options) -> Arc<Session> {
         let options = Options { connections: options.connections.max(1), ..options };
         let pool = Pool::new(endpoint.clone(), options);
-        Arc::new(Session { endpoint, options, pool, dialect: AtomicU8::new(0) })
+        Arc::new(Session { endpoint, options, pool, dialect: AtomicU8::new(0), clock: Mutex::default() })
     }
 
     /// The server.
@@ -102,6 +104,16 @@ impl Session {
             1 => Some(Dialect::Standard),
             _ => Some(Dialect::Extended),
         }
+    }
+
+    /// What the server's clock shows now, since 1970, or somewhat less; `None` if it has not told.
+    #[must_use]
+    pub fn clock(&self) -> Option<Duration> {
+        let clock = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let showed = Duration::from_nanos(u64::try_from(clock.showed_ns).ok()?);
+        // Two clocks drift apart by less than a thousandth.
+        let since = clock.at.elapsed();
+        Some((showed + since).saturating_sub(clock.error + since / 1000))
     }
 
     /// The dialect that the server speaks; asks it if need be.
@@ -158,6 +170,7 @@ impl Session {
         let dialect = connection.peer.dialect;
         let known = if dialect == Dialect::Extended { 2 } else { 1 };
         self.dialect.store(known, Ordering::Relaxed);
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = connection.peer.clock;
         let sent = Instant::now();
         match connection.exchange(request, payload).await {
             Ok(Received { reply, descriptor }) => {
