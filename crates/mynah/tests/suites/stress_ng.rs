@@ -20,6 +20,8 @@ const CLASSES: [&str; 4] = ["filesystem", "interrupt", "os", "vm"];
 const LEFT_OUT: &[(&str, &str)] = &[
     ("bigheap", "takes all memory of the machine"),
     ("cpu-online", "switches the machine's processors off"),
+    // Its alarm comes in the middle of a creat(2) that has the arguments of the one before it, which then may be EINTR.
+    ("filename", "now and then meets what docs/src/semantics.md says of EINTR"),
     ("forkheavy", "reserves all of the disk"),
     ("icmp-flood", "floods a network"),
     ("memhotplug", "takes memory out of the machine"),
